@@ -1,0 +1,155 @@
+"""What a client can ask, and what it can be told. Dialects translate these from and to their wire."""
+
+from attrs import frozen
+
+from pulsetw.errors import CommandError, Disconnect, ErrorCode
+from pulsetw.model import Event, Position
+
+
+@frozen
+class Connect:
+    """Asks who the client is to the relay; optional, and first where it is used."""
+
+    id: int | None
+
+
+@frozen
+class Subscribe:
+    """Asks for a channel's events from now on."""
+
+    id: int | None
+    channel: str
+
+
+@frozen
+class Unsubscribe:
+    """Wants no more of a channel."""
+
+    id: int | None
+    channel: str
+
+
+@frozen
+class Publish:
+    """Publishes an event, where a rule allows it."""
+
+    id: int | None
+    channel: str
+    event: Event
+
+
+@frozen
+class Ping:
+    """Asks whether the relay is there."""
+
+    id: int | None
+
+
+Command = Connect | Subscribe | Unsubscribe | Publish | Ping
+
+
+class MalformedCommand(CommandError):
+    """A message that is no command.
+
+    Attributes:
+        id: the id to answer to, where one could be read.
+        channel: the channel it was about, where one could be read.
+    """
+
+    def __init__(self, message: str, id: int | None = None, channel: str = "") -> None:
+        super().__init__(ErrorCode.BAD_REQUEST, message)
+        self.id = id
+        self.channel = channel
+
+
+@frozen
+class Connected:
+    """Answers `Connect`.
+
+    Attributes:
+        client: names this connection, everywhere.
+        user: who it is; "" = anonymous.
+        ping_s: after so many seconds of silence a client should ask with `Ping`.
+    """
+
+    id: int | None
+    client: str
+    user: str
+    ping_s: int
+
+
+@frozen
+class Subscribed:
+    """Answers `Subscribe`; the channel's events follow.
+
+    Attributes:
+        position: where they start; None on a channel without history.
+    """
+
+    id: int | None
+    channel: str
+    position: Position | None = None
+
+
+@frozen
+class Unsubscribed:
+    """Answers `Unsubscribe`; nothing follows on the channel. Without an id the server ended the subscription."""
+
+    id: int | None
+    channel: str
+
+
+@frozen
+class Published:
+    """Answers `Publish`."""
+
+    id: int | None
+    channel: str
+    position: Position | None = None
+
+
+@frozen
+class Pong:
+    """Answers `Ping`."""
+
+    id: int | None
+
+
+@frozen
+class Failed:
+    """Answers any command that could not be done.
+
+    Attributes:
+        channel: the channel that the command was about; "" = none.
+    """
+
+    id: int | None
+    error: CommandError
+    channel: str = ""
+
+
+@frozen
+class Gap:
+    """Tells a subscriber that it may have missed publications of a channel and should load its state again.
+
+    Attributes:
+        reason: ``broker`` (the broker was away) or ``slow`` (the client could not keep up).
+    """
+
+    channel: str
+    reason: str
+
+
+@frozen
+class Goodbye:
+    """The last message before the connection is closed.
+
+    Attributes:
+        reconnect_after_ms: when to come back; None where the client should stay away, or as it likes.
+    """
+
+    disconnect: Disconnect
+    reconnect_after_ms: int | None = None
+
+
+Message = Connected | Subscribed | Unsubscribed | Published | Pong | Failed | Gap | Goodbye

@@ -1,0 +1,217 @@
+"""The plug points, each with the contract that its implementers keep."""
+
+from collections.abc import Callable
+
+from attrs import field, frozen
+from twisted.internet.defer import Deferred
+from zope.interface import Attribute, Interface
+
+from pulsetw.errors import Disconnect
+from pulsetw.model import Event, Position, Publication
+
+
+@frozen
+class BrokerStatus:
+    """What a broker knows of itself.
+
+    Attributes:
+        url: where it is, without a password.
+        publisher_ready: publishing can be tried.
+        subscriber_ready: all subscriptions stand, and a message has come round since they do.
+        reason: why it is not ready, in words; "" when it is.
+        reconnect_attempts: tries to connect that failed since the last success, the higher of both connections.
+        gave_up: it reached `max_reconnect_attempts` and does not try any more.
+        round_trip_ms: how long the last message took out and back; None = none came back yet.
+        last_round_trip: when that was, in seconds of the clock; None = never.
+    """
+
+    url: str
+    publisher_ready: bool
+    subscriber_ready: bool
+    reason: str = ""
+    reconnect_attempts: int = 0
+    gave_up: bool = False
+    round_trip_ms: float | None = None
+    last_round_trip: float | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether events go out and come in."""
+        return self.publisher_ready and self.subscriber_ready
+
+
+class IReceiver(Interface):
+    """Takes what a broker brings. Its methods return nothing, do not raise, and may call the broker back."""
+
+    def received(channel: str, payload: bytes, position: Position | None) -> None:
+        """One publication of a channel that is subscribed, by name or by pattern: once, however many match it."""
+
+    def ready() -> None:
+        """The broker became ready: publishing can be tried and every subscription stands (again)."""
+
+    def lost(reason: str) -> None:
+        """The broker is no longer ready. What was published elsewhere until `ready` may be missing for good."""
+
+
+class IBroker(Interface):
+    """Carries publications between servers.
+
+    Order: what one broker object publishes to one channel arrives in the order of the `publish` calls, as long as
+    nothing fails. Every receiver sees a channel's publications in the same order. Delivery: at most once; what is
+    published while a receiver's broker is not ready is lost to it. A receiver gets what its own server publishes, too,
+    and never from inside its own call of `publish` or `subscribe`.
+
+    Names are checked by the caller (`pulsetw.catalogue.names`); a pattern is a name in which ``*`` stands for any
+    characters.
+    """
+
+    url = Attribute("Where it is, without a password: for people.")
+
+    def start(receiver: IReceiver) -> None:
+        """Begins to connect, and keeps connected until `stop`. Once only."""
+
+    def stop() -> Deferred[None]:
+        """Ends all connections; fires when they are gone, and never fails. Nothing is received any more at once."""
+
+    def publish(channel: str, event_id: str, payload: bytes) -> Deferred[Position | None]:
+        """Sends a publication to all servers.
+
+        Args:
+            channel: a channel's name.
+            event_id: the event's id; the same id again is the same event.
+            payload: the envelope (`pulsetw.codec.encode_envelope`).
+
+        Returns:
+            Fires with the position, None on a channel without history, when the broker has taken it. Fails with
+            `BrokerAway` (at once, where nothing can be sent), `BrokerRefused` or `OutcomeUnknown`. Cancelling it does
+            not call the publication back.
+        """
+
+    def subscribe(name: str) -> Deferred[None]:
+        """Asks for a channel, or for all channels that match a pattern.
+
+        Returns:
+            Fires when the subscription stands: from then on nothing is missed while the broker is ready. It waits as
+            long as the broker is away, and fails with `BrokerAway` only when the broker stops before. Subscribing to
+            what is subscribed fires when it stands.
+        """
+
+    def unsubscribe(name: str) -> None:
+        """Takes a subscription back: nothing that only this one asked for is received any more, at once."""
+
+    def status() -> BrokerStatus:
+        """How it is now; cheap enough for every request."""
+
+
+class IFollower(Interface):
+    """Takes the publications of channels, in their order. Its methods return nothing and do not raise."""
+
+    def publication(publication: Publication) -> None:
+        """One publication, checked, its data JSON text."""
+
+    def interrupted(channel: str, reason: str) -> None:
+        """Publications of the channel may have been missed here."""
+
+
+class IChannels(Interface):
+    """What the hub needs of the publishing side; `PubSubManager` is it."""
+
+    def follow(channel: str, follower: IFollower) -> Deferred[None]:
+        """Gives the follower every publication of the channel, this server's own too.
+
+        Returns:
+            Fires when nothing is missed any more. Fails with `ChannelError` where there is no such channel, with
+            `BrokerAway` where the broker stops before it answers.
+        """
+
+    def unfollow(channel: str, follower: IFollower) -> None:
+        """Ends it at once."""
+
+    def publish(
+        channel: str, event: Event, *, id: str | None = None, exclude: str | None = None
+    ) -> Deferred[Position | None]:
+        """See `pulsetw.pubsub.manager.PubSubManager.publish`."""
+
+
+class ITransport(Interface):
+    """Carries one client's messages: a WebSocket, later an event stream.
+
+    What is sent leaves in the order of the calls. After `close` or a loss, `send` and `ping` do nothing.
+    """
+
+    peer = Attribute("The client's address, for people and logs.")
+
+    def send(data: bytes) -> None:
+        """Sends finished bytes: what `frame` gave, one or many joined."""
+
+    def ping() -> None:
+        """Asks for a sign of life; whatever comes back reaches `IConnection.heard`."""
+
+    def pause() -> None:
+        """Stops reading: the client's next messages stay where they are."""
+
+    def resume() -> None:
+        """Reads on."""
+
+    def close(disconnect: Disconnect) -> None:
+        """Says good-bye with code and reason; ends the connection when the client agrees, a little later at worst."""
+
+    def abort() -> None:
+        """Ends the connection now; what is unsent is dropped."""
+
+
+class IConnection(Interface):
+    """What a transport calls: one client's side of the hub. None of these raises."""
+
+    def received(message: bytes) -> None:
+        """One whole message of text."""
+
+    def heard() -> None:
+        """A sign of life that is no message."""
+
+    def choked() -> None:
+        """The transport has too much unsent: `send` still works, but should wait for `drained`."""
+
+    def drained() -> None:
+        """The transport can take more."""
+
+    def lost(reason: str) -> None:
+        """The connection is gone; the last call."""
+
+
+@frozen
+class Wire:
+    """How publications look on a kind of connection: its dialect, in its transport's frames.
+
+    Connections of one kind share one object, so that a publication is encoded once for all of them.
+
+    Attributes:
+        dialect: decodes commands, encodes all that a client is told.
+        frame: wraps one text message into the bytes that the transport sends.
+    """
+
+    dialect: "IDialect"
+    frame: Callable[[bytes], bytes] = field(repr=False)
+
+    def publication(self, publication: Publication) -> bytes:
+        """The finished bytes of a publication."""
+        return self.frame(self.dialect.encode_publication(publication))
+
+
+class IDialect(Interface):
+    """A wire language: translates, decides nothing, keeps nothing."""
+
+    name = Attribute("The WebSocket subprotocol, such as pulse.v1.")
+
+    def decode(message: bytes) -> object:
+        """The command (`pulsetw.commands.Command`) that a message asks for.
+
+        Raises:
+            MalformedCommand: what was wrong and what was expected, with the id to answer to.
+        """
+
+    def encode(message: object) -> bytes:
+        """The text of anything of `pulsetw.commands.Message`."""
+
+    def encode_publication(publication: Publication) -> bytes:
+        """The text of a publication."""
