@@ -11,6 +11,7 @@
     │   ├── BrokerRefused     the broker answered with an error
     │   └── OutcomeUnknown    sent, and no answer came
     ├── PublishError          publishing failed for good, after its retries
+    │   └── TooManyWaiting    not even tried: too many wait for a retry already
     ├── CommandError          answers one command of a client; the session lives
     └── Disconnect            ends a session
 
@@ -198,6 +199,13 @@ class PublishError(PulsetwError):
 
     def __str__(self) -> str:
         return f"event {self.event_id} to {self.channel}: {self.outcome} after {self.attempts} attempts: {self.cause}"
+
+
+class TooManyWaiting(PublishError):
+    """So many publishes of a channel wait for a retry that no more are taken; nothing was sent."""
+
+    def __init__(self, channel: str, event_id: str, waiting: int) -> None:
+        super().__init__(channel, event_id, "not sent", f"{waiting} publishes wait already", 0)
 
 
 class CommandError(PulsetwError):

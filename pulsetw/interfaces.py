@@ -6,6 +6,7 @@ from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from pulsetw.commands import Command, Message
 from pulsetw.errors import Disconnect
 from pulsetw.model import Event, Position, Publication
 
@@ -46,8 +47,13 @@ class IReceiver(Interface):
     def received(channel: str, payload: bytes, position: Position | None) -> None:
         """One publication of a channel that is subscribed, by name or by pattern: once, however many match it."""
 
-    def ready() -> None:
-        """The broker became ready: publishing can be tried and every subscription stands (again)."""
+    def ready(interrupted: bool) -> None:
+        """The broker became ready: publishing can be tried and every subscription stands (again).
+
+        Args:
+            interrupted: whether publications may have been missed since the last `ready`: the connection that brings
+                them was renewed. False the first time, and when only publishing was away.
+        """
 
     def lost(reason: str) -> None:
         """The broker is no longer ready. What was published elsewhere until `ready` may be missing for good."""
@@ -203,15 +209,15 @@ class IDialect(Interface):
 
     name = Attribute("The WebSocket subprotocol, such as pulse.v1.")
 
-    def decode(message: bytes) -> object:
-        """The command (`pulsetw.commands.Command`) that a message asks for.
+    def decode(message: bytes) -> Command:
+        """The command that a message asks for.
 
         Raises:
             MalformedCommand: what was wrong and what was expected, with the id to answer to.
         """
 
-    def encode(message: object) -> bytes:
-        """The text of anything of `pulsetw.commands.Message`."""
+    def encode(message: Message) -> bytes:
+        """The text of anything that a client is told, but publications."""
 
     def encode_publication(publication: Publication) -> bytes:
         """The text of a publication."""

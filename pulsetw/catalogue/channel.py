@@ -11,6 +11,7 @@ from pulsetw.codec import AnyObject, Member, Shape, text_of
 from pulsetw.errors import UnknownEventType
 from pulsetw.model import Event
 
+_ANY_OBJECT = AnyObject()
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -81,7 +82,7 @@ class Channel:
         if (self.audience is Audience.USER) != bool(self.user_field):
             raise ValueError(f"channel {self.name!r}: user_field goes with Audience.USER, and only with it")
         self._shapes = {event_type(kind): Shape(kind) for kind in self.events}
-        self._other = None if self.others is None else AnyObject() if self.others is dict else Shape(self.others)
+        self._other = None if self.others is None else _ANY_OBJECT if self.others is dict else Shape(self.others)
         self._user = Member(self.user_field) if self.user_field else None
 
     def prepare(self, event: Event) -> Event:
@@ -104,7 +105,8 @@ class Channel:
 
     def typed(self, event: Event) -> Event:
         """The checked event with its data as attrs instance, or as plain types where no class describes it."""
-        return evolve(event, data=self._shape(event).decode(text_of(event)))
+        shape = self._shapes.get(event.type, self._other) or _ANY_OBJECT
+        return evolve(event, data=shape.decode(text_of(event)))
 
     def user_of(self, event: Event) -> str:
         """The user that a checked event is meant for; "" where the channel's audience is no single user."""

@@ -1,0 +1,52 @@
+"""A channel of the hub together with its subscription at the broker."""
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
+
+from pulsetw.hub.channel import Channel
+from pulsetw.interfaces import IChannels, IFollower
+
+
+class Following:
+    """Follows one channel from its making to `end`.
+
+    Attributes:
+        channel: its log and its subscribers.
+    """
+
+    def __init__(self, channel: Channel, source: IChannels, follower: IFollower) -> None:
+        """Begins to follow: `follower` gets the channel's publications from `source`."""
+        self.channel = channel
+        self._source = source
+        self._follower = follower
+        self._waiting: list[Deferred[None]] = []
+        self._is_decided = False
+        self._failure: Failure | None = None
+        source.follow(channel.name, follower).addBoth(self._followed)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody here wants the channel."""
+        return not self._waiting and not len(self.channel)
+
+    def when_standing(self) -> Deferred[None]:
+        """Fires when nothing is missed any more. Can be cancelled alone. Fails as `IChannels.follow` does."""
+        if self._is_decided:
+            return succeed(None) if self._failure is None else fail(self._failure)
+        deferred: Deferred[None] = Deferred(self._waiting.remove)
+        self._waiting.append(deferred)
+        return deferred
+
+    def end(self) -> None:
+        """Follows no more."""
+        self._source.unfollow(self.channel.name, self._follower)
+
+    def _followed(self, outcome: Failure | None) -> None:
+        self._is_decided = True
+        self._failure = outcome
+        waiting, self._waiting = self._waiting, []
+        for deferred in waiting:
+            if outcome is None:
+                deferred.callback(None)
+            else:
+                deferred.errback(outcome)

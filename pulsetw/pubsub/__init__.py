@@ -1,0 +1,1 @@
+"""The face towards applications: publishing with retries, callbacks, statistics, health."""

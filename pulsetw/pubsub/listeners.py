@@ -1,0 +1,109 @@
+"""Who listens to what on this server."""
+
+from collections.abc import Callable
+
+from attrs import define, field, frozen
+
+from pulsetw.catalogue import is_pattern
+from pulsetw.catalogue.names import matcher
+from pulsetw.interfaces import IFollower
+from pulsetw.model import Event
+
+Callback = Callable[[str, Event], object]
+
+# Routes are kept for so many channels; strangers can publish to any name that a pattern matches.
+_MAX_ROUTES = 10_000
+
+
+@frozen
+class Route:
+    """Where the publications of one channel go.
+
+    Attributes:
+        followers: take the publications themselves.
+        callbacks: each callback once, with whether it wants this server's own events.
+    """
+
+    followers: tuple[IFollower, ...]
+    callbacks: tuple[tuple[Callback, bool], ...]
+
+
+@define
+class _Interest:
+    followers: list[IFollower] = field(factory=list)
+    callbacks: dict[Callback, bool] = field(factory=dict)
+
+
+class Listeners:
+    """Callbacks by channel or pattern, followers by channel."""
+
+    def __init__(self) -> None:
+        self._interests: dict[str, _Interest] = {}
+        self._routes: dict[str, Route] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """All channels and patterns that somebody listens to."""
+        return list(self._interests)
+
+    def add_callback(self, name: str, callback: Callback, *, own: bool) -> bool:
+        """Whether this is the first one who listens to the name."""
+        is_first = name not in self._interests
+        self._interest(name).callbacks[callback] = own
+        return is_first
+
+    def remove_callbacks(self, name: str, callback: Callback | None) -> bool:
+        """Takes out one callback, or all; whether nobody listens to the name any more."""
+        interest = self._interest(name)
+        if callback is None:
+            interest.callbacks.clear()
+        else:
+            interest.callbacks.pop(callback, None)
+        return self._forget_if_empty(name)
+
+    def add_follower(self, channel: str, follower: IFollower) -> bool:
+        """Whether this is the first one who listens to the channel by its name."""
+        is_first = channel not in self._interests
+        self._interest(channel).followers.append(follower)
+        return is_first
+
+    def remove_follower(self, channel: str, follower: IFollower) -> bool:
+        """Takes it out; whether nobody listens to the channel by its name any more."""
+        self._interest(channel).followers.remove(follower)
+        return self._forget_if_empty(channel)
+
+    def followers(self, channel: str) -> list[IFollower]:
+        """Those who follow the channel."""
+        interest = self._interests.get(channel)
+        return [] if interest is None else list(interest.followers)
+
+    def route(self, channel: str) -> Route:
+        """Where a publication of the channel goes."""
+        route = self._routes.get(channel)
+        if route is None:
+            if len(self._routes) >= _MAX_ROUTES:
+                self._routes.clear()
+            route = self._routes[channel] = self._make_route(channel)
+        return route
+
+    def _make_route(self, channel: str) -> Route:
+        followers: list[IFollower] = []
+        callbacks: dict[Callback, bool] = {}
+        for name, interest in self._interests.items():
+            if name == channel or (is_pattern(name) and matcher(name)(channel)):
+                followers.extend(interest.followers)
+                for callback, own in interest.callbacks.items():
+                    callbacks[callback] = callbacks.get(callback, False) or own
+        return Route(tuple(followers), tuple(callbacks.items()))
+
+    def _interest(self, name: str) -> _Interest:
+        """To be changed: the routes are made anew."""
+        self._routes.clear()
+        return self._interests.setdefault(name, _Interest())
+
+    def _forget_if_empty(self, name: str) -> bool:
+        interest = self._interests[name]
+        if interest.followers or interest.callbacks:
+            return False
+        del self._interests[name]
+        return True

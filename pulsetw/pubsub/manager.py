@@ -1,0 +1,316 @@
+"""Publishing and listening, for applications."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve, field, frozen
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from pulsetw.catalogue import Catalogue, check_pattern, is_pattern
+from pulsetw.catalogue.builtin import PLAYER_NOTIFICATIONS
+from pulsetw.catalogue.channel import event_type
+from pulsetw.codec import encode_envelope
+from pulsetw.errors import BrokerAway, ChannelError, EventError, PublishError, PulsetwError
+from pulsetw.interfaces import IBroker, IChannels, IFollower, IReceiver
+from pulsetw.model import Event, Position
+from pulsetw.pubsub.listeners import Callback, Listeners
+from pulsetw.pubsub.reception import Reception
+from pulsetw.pubsub.retry import Retries, RetryOptions
+from pulsetw.pubsub.stats import PublisherStats
+
+_SWEEP_S = 10.0
+
+
+@frozen
+class PubSubOptions:
+    """Bounds of publishing.
+
+    Attributes:
+        max_event_bytes: the longest envelope, in bytes, published or received; 0 = no bound.
+        retry: when to try again.
+    """
+
+    max_event_bytes: int = 65536
+    retry: RetryOptions = field(factory=RetryOptions)
+
+
+@implementer(IReceiver, IChannels)
+class PubSubManager:
+    """Publishes events, and calls back for those of others."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        broker: IBroker,
+        catalogue: Catalogue,
+        clock: IReactorTime,
+        server_id: str,
+        options: PubSubOptions,
+        new_id: Callable[[], str],
+        now_ms: Callable[[], int],
+    ) -> None:
+        """A manager that is not connected; see `initialize`.
+
+        Args:
+            broker: carries the events; the manager starts and stops it.
+            catalogue: the channels.
+            clock: for what waits.
+            server_id: names this server in its events.
+            options: bounds.
+            new_id: makes an id that no other event has.
+            now_ms: milliseconds since 1970.
+        """
+        self.server_id = server_id
+        self._broker = broker
+        self._catalogue = catalogue
+        self._clock = clock
+        self._options = options
+        self._new_id = new_id
+        self._now_ms = now_ms
+        self._listeners = Listeners()
+        self._reception = Reception(
+            catalogue, self._listeners, server_id, options.max_event_bytes, new_id, clock.seconds, now_ms
+        )
+        self._retries = Retries(broker.publish, clock, options.retry)
+        self._stats = PublisherStats()
+        self._is_up = False
+        self._is_shut_down = False
+        self._on_ready: list[Deferred[None]] = []
+        self._standing: set[str] = set()
+        self._interrupted: set[str] = set()
+        self._sweep = LoopingCall(self._reception.sweep)
+        self._sweep.clock = clock
+
+    def initialize(self) -> Deferred[None]:
+        """Connects.
+
+        Returns:
+            Fires when the broker is ready for the first time, however long that takes. Fails with `BrokerAway` when
+            the manager is shut down before.
+        """
+        self._broker.start(self)
+        self._sweep.start(_SWEEP_S, now=False)
+        if self._is_up:
+            return succeed(None)
+        up: Deferred[None] = Deferred()
+        self._on_ready.append(up)
+        return up
+
+    def publish(
+        self, channel: str, event: Event | object, *, id: str | None = None, exclude: str | None = None
+    ) -> Deferred[Position | None]:
+        """Publishes an event to all servers.
+
+        Args:
+            channel: a channel of the catalogue.
+            event: an `Event`, or an instance of one of the channel's classes of data, which names its type.
+            id: the event's id; publishing again with the same id never makes a second event. None = a new one.
+            exclude: the client (its id) that does not get it.
+
+        Returns:
+            Fires with the event's position, None on a channel without history, when the broker has taken it. Fails
+            with `ChannelError` or `EventError` before anything is sent, with `PublishError` after the retries.
+        """
+        self._stats.total_published += 1
+        try:
+            prepared = self._prepare(channel, event, id)
+            payload = encode_envelope(prepared, exclude or "")
+            self._check_size(prepared, payload)
+        except PulsetwError as error:
+            self._stats.failed_publishes += 1
+            return fail(error)
+        if self._is_shut_down:
+            self._stats.failed_publishes += 1
+            return fail(PublishError(channel, prepared.id, "not sent", "this server has shut down", 0))
+        return self._retries.publish(channel, prepared.id, payload).addCallbacks(
+            self._published, self._failed, callbackArgs=(channel,)
+        )
+
+    def send_to_player(self, player_id: str, event: Event | object) -> Deferred[Position | None]:
+        """Publishes a notification to one player, on all of its connections.
+
+        Args:
+            player_id: who gets it.
+            event: as for `publish`; data that is a mapping may leave out ``playerId``.
+
+        Returns:
+            As `publish`. Fails with `EventError` if the event names another player.
+        """
+        event = _as_event(event)
+        if isinstance(event.data, Mapping) and "playerId" not in event.data:
+            event = evolve(event, data={**event.data, "playerId": player_id})
+        named = (
+            event.data.get("playerId") if isinstance(event.data, Mapping) else getattr(event.data, "player_id", None)
+        )
+        if named != player_id:
+            self._stats.total_published += 1
+            self._stats.failed_publishes += 1
+            return fail(EventError(event.type, "data.playerId", f"Expected {player_id!r}, got {named!r}"))
+        return self.publish(PLAYER_NOTIFICATIONS, event)
+
+    def subscribe(self, name: str, callback: Callback, *, own: bool = False) -> Deferred[None]:
+        """Calls back for each event of a channel, or of all channels that match a pattern.
+
+        Args:
+            name: a channel of the catalogue, or a pattern such as ``match:*``.
+            callback: called with the channel's name and the `Event`, its data as attrs instance where the catalogue
+                has a class; once for an event, however many of its names match. It may return a Deferred; nobody waits
+                for it. If it fails, that is logged and counted.
+            own: also for events that this server published.
+
+        Returns:
+            Fires when no event is missed any more; waits as long as the broker is away. Fails with `ChannelError` at
+            once for a channel that does not exist, with `BrokerAway` at shutdown.
+        """
+        try:
+            check_pattern(name) if is_pattern(name) else self._catalogue.channel(name)
+        except ChannelError as error:
+            return fail(error)
+        self._listeners.add_callback(name, callback, own=own)
+        return self._subscribe(name)
+
+    def unsubscribe(self, name: str, callback: Callback | None = None) -> None:
+        """Calls back no more, at once.
+
+        Args:
+            name: as for `subscribe`.
+            callback: which one; None = all of this name.
+        """
+        if name in self._listeners.names and self._listeners.remove_callbacks(name, callback):
+            self._unsubscribe(name)
+
+    def subscribe_all(self, callback: Callback, *, own: bool = False) -> Deferred[None]:
+        """Calls back for the events of all channels and namespaces of the catalogue; see `subscribe`."""
+        names = [*self._catalogue.names, *self._catalogue.patterns]
+        standing = [self.subscribe(name, callback, own=own) for name in names]
+        return gatherResults(standing, consumeErrors=True).addCallback(lambda _: None)
+
+    def follow(self, channel: str, follower: IFollower) -> Deferred[None]:
+        """See `IChannels.follow`."""
+        try:
+            self._catalogue.channel(channel)
+        except ChannelError as error:
+            return fail(error)
+        self._listeners.add_follower(channel, follower)
+        return self._subscribe(channel)
+
+    def unfollow(self, channel: str, follower: IFollower) -> None:
+        """See `IChannels.unfollow`."""
+        if self._listeners.remove_follower(channel, follower):
+            self._unsubscribe(channel)
+
+    def received(self, channel: str, payload: bytes, position: Position | None) -> None:
+        """See `IReceiver.received`."""
+        self._reception.received(channel, payload, position)
+
+    def ready(self, interrupted: bool) -> None:
+        """See `IReceiver.ready`."""
+        self._is_up = True
+        self._log.info("The broker {url} is ready", url=self._broker.url)
+        missing, self._interrupted = self._interrupted if interrupted else set(), set()
+        for name in missing:
+            for follower in self._listeners.followers(name):
+                follower.interrupted(name, "broker")
+        waiting, self._on_ready = self._on_ready, []
+        for up in waiting:
+            up.callback(None)
+
+    def lost(self, reason: str) -> None:
+        """See `IReceiver.lost`."""
+        self._is_up = False
+        self._log.warn("The broker {url} is away: {reason}", url=self._broker.url, reason=reason)
+        self._interrupted |= self._standing
+
+    def get_health_status(self) -> dict[str, Any]:
+        """How publishing and listening are now.
+
+        Returns:
+            ``is_healthy``, ``publisher_ready``, ``subscriber_ready``, ``active_subscriptions``,
+            ``reconnect_attempts`` (failed in a row), ``gave_up``, ``reason`` ("" when healthy), ``round_trip_ms``
+            (None = none yet), ``round_trip_age_s`` (since the last one; None = none yet), ``waiting_publishes``,
+            ``broker`` (its address without password).
+        """
+        status = self._broker.status()
+        last = status.last_round_trip
+        return {
+            "is_healthy": status.ready and not self._is_shut_down,
+            "publisher_ready": status.publisher_ready,
+            "subscriber_ready": status.subscriber_ready,
+            "active_subscriptions": len(self._standing),
+            "reconnect_attempts": status.reconnect_attempts,
+            "gave_up": status.gave_up,
+            "reason": status.reason,
+            "round_trip_ms": status.round_trip_ms,
+            "round_trip_age_s": None if last is None else self._clock.seconds() - last,
+            "waiting_publishes": self._retries.waiting,
+            "broker": status.url,
+        }
+
+    def get_publisher_stats(self) -> dict[str, Any]:
+        """See `pulsetw.pubsub.stats.PublisherStats`."""
+        return self._stats.as_dict()
+
+    def get_subscriber_stats(self) -> dict[str, Any]:
+        """See `pulsetw.pubsub.stats.SubscriberStats`."""
+        return self._reception.stats.as_dict()
+
+    def shutdown(self) -> Deferred[None]:
+        """Takes no more publishes, waits for those on their way, and disconnects.
+
+        Returns:
+            Fires when the connections are gone; never fails. Retries bound the wait.
+        """
+        self._is_shut_down = True
+        if self._sweep.running:
+            self._sweep.stop()
+        waiting, self._on_ready = self._on_ready, []
+        for up in waiting:
+            up.errback(BrokerAway("shut down before the broker was ready"))
+        return self._retries.when_idle().addCallback(lambda _: self._broker.stop())
+
+    def _prepare(self, channel: str, event: Event | object, id: str | None) -> Event:
+        event = _as_event(event)
+        prepared = self._catalogue.channel(channel).prepare(event)
+        return evolve(
+            prepared,
+            timestamp=event.timestamp or self._now_ms(),
+            server_id=event.server_id or self.server_id,
+            id=id or event.id or self._new_id(),
+        )
+
+    def _check_size(self, event: Event, payload: bytes) -> None:
+        limit = self._options.max_event_bytes
+        if limit and len(payload) > limit:
+            raise EventError(
+                event.type, "", f"the event takes {len(payload)} bytes; at most {limit} (limits.event_bytes)"
+            )
+
+    def _published(self, position: Position | None, channel: str) -> Position | None:
+        self._stats.succeeded(channel, self._now_ms())
+        return position
+
+    def _failed(self, failure: Failure) -> Failure:
+        self._stats.failed_publishes += 1
+        return failure
+
+    def _subscribe(self, name: str) -> Deferred[None]:
+        def standing(_: None) -> None:
+            if name in self._listeners.names:
+                self._standing.add(name)
+
+        return self._broker.subscribe(name).addCallback(standing)
+
+    def _unsubscribe(self, name: str) -> None:
+        self._standing.discard(name)
+        self._interrupted.discard(name)
+        self._broker.unsubscribe(name)
+
+
+def _as_event(event: Event | object) -> Event:
+    return event if isinstance(event, Event) else Event(event_type(type(event)), event)

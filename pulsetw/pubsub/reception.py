@@ -1,0 +1,165 @@
+"""What comes from the broker: checked, counted, given once to everybody here who wants it."""
+
+from collections.abc import Callable
+from functools import partial
+
+from attrs import evolve
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pulsetw.catalogue import Catalogue, Channel
+from pulsetw.catalogue.channel import event_type
+from pulsetw.codec import decode_envelope
+from pulsetw.errors import ChannelError, EventError, UnknownEventType
+from pulsetw.model import Event, Position, Publication
+from pulsetw.pubsub.listeners import Callback, Listeners
+from pulsetw.pubsub.seen import SeenIds
+from pulsetw.pubsub.stats import SubscriberStats
+
+# One log line for each cause in so many seconds: a stranger can send thousands of bad events.
+_TELL_AGAIN_S = 60.0
+_MAX_CAUSES = 1000
+
+
+class Reception:
+    """Takes messages of the broker, one at a time, and never fails."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        listeners: Listeners,
+        server_id: str,
+        max_event_bytes: int,
+        new_id: Callable[[], str],
+        now: Callable[[], float],
+        now_ms: Callable[[], int],
+    ) -> None:
+        """Nothing was received yet.
+
+        Args:
+            catalogue: the channels.
+            listeners: who gets what.
+            server_id: this server; its own events go to those callbacks only that ask for them.
+            max_event_bytes: longer messages are dropped; 0 = no bound.
+            new_id: for events that came without an id.
+            now: seconds of a clock that never goes back.
+            now_ms: milliseconds since 1970.
+        """
+        self.stats = SubscriberStats()
+        self._catalogue = catalogue
+        self._listeners = listeners
+        self._server_id = server_id
+        self._max_event_bytes = max_event_bytes
+        self._new_id = new_id
+        self._now = now
+        self._now_ms = now_ms
+        self._seen = SeenIds()
+        self._told: dict[tuple[str, ...], float] = {}
+
+    def received(self, name: str, payload: bytes, position: Position | None) -> None:
+        """One message."""
+        self.stats.received(name, self._now_ms())
+        if self._max_event_bytes and len(payload) > self._max_event_bytes:
+            self._drop("oversized", name, f"{len(payload)} bytes; at most {self._max_event_bytes}")
+            return
+        try:
+            channel = self._catalogue.channel(name)
+            publication = decode_envelope(name, payload, position)
+            self._check(channel, publication)
+        except ChannelError as error:
+            self._drop("unknown_channel", "", str(error))
+        except UnknownEventType as error:
+            self._drop("unknown_type", name, str(error))
+        except EventError as error:
+            self._drop("invalid", name, str(error))
+        else:
+            self._accept(channel, publication)
+
+    def sweep(self) -> None:
+        """Forgets old ids; to be called now and then."""
+        self._seen.sweep(self._now())
+
+    def _check(self, channel: Channel, publication: Publication) -> None:
+        try:
+            channel.check(publication.event)
+        except UnknownEventType:
+            # Another server may be newer. Dropping its event would leave a hole that is no gap.
+            if publication.position is None:
+                raise
+            self.stats.newer_types += 1
+
+    def _accept(self, channel: Channel, publication: Publication) -> None:
+        event = publication.event
+        if not event.id or not event.timestamp:
+            event = evolve(event, id=event.id or self._new_id(), timestamp=event.timestamp or self._now_ms())
+            publication = evolve(publication, event=event)
+        if not self._seen.is_new(publication.channel, event.id, self._now()):
+            self.stats.repeated += 1
+            return
+        self.stats.processed_events += 1
+        self._give(channel, publication)
+        if channel.derive is not None:
+            self._derive(channel, event)
+
+    def _give(self, channel: Channel, publication: Publication) -> None:
+        route = self._listeners.route(publication.channel)
+        for follower in route.followers:
+            follower.publication(publication)
+        is_own = publication.event.server_id == self._server_id
+        typed: Event | None = None
+        for callback, wants_own in route.callbacks:
+            if wants_own or not is_own:
+                if typed is None:
+                    typed = channel.typed(publication.event)
+                self._call(callback, publication.channel, typed)
+
+    def _derive(self, channel: Channel, event: Event) -> None:
+        """What each server makes of the event by itself."""
+        if channel.derive is None:
+            return
+        try:
+            for derived in channel.derive(channel.typed(event)):
+                target = self._catalogue.channel(derived.channel)
+                made = evolve(event, type=event_type(type(derived.data)), data=derived.data, id=derived.id, tags=None)
+                self._give(target, Publication(derived.channel, target.prepare(made)))
+        except Exception:  # noqa: BLE001 -- an application's function; the events after this one must come all the same
+            self._failed("derived", channel.name, Failure())
+
+    def _call(self, callback: Callback, channel: str, event: Event) -> None:
+        try:
+            result = callback(channel, event)
+        except Exception:  # noqa: BLE001 -- an application's function
+            self._failed("callback", getattr(callback, "__qualname__", repr(callback)), Failure())
+        else:
+            if isinstance(result, Deferred):
+                name = getattr(callback, "__qualname__", repr(callback))
+                result.addErrback(partial(self._failed, "callback", name))
+
+    def _drop(self, cause: str, channel: str, problem: str) -> None:
+        self.stats.failed(cause)
+        if self._should_tell(cause, channel):
+            self._log.warn(
+                "An event on {channel!r} was dropped ({cause}): {problem!r}",
+                channel=channel,
+                cause=cause,
+                problem=problem[:300],
+            )
+
+    def _failed(self, cause: str, name: str, failure: Failure) -> None:
+        self.stats.failed(cause)
+        if self._should_tell(cause, name, failure.type.__name__ if failure.type else ""):
+            self._log.failure("A {cause} function failed: {name}", failure, cause=cause, name=name)
+
+    def _should_tell(self, *cause: str) -> bool:
+        """Whether it is time for a log line about this cause again."""
+        now = self._now()
+        told = self._told.get(cause)
+        if told is not None and now - told < _TELL_AGAIN_S:
+            return False
+        if len(self._told) >= _MAX_CAUSES:
+            self._told.clear()
+        self._told[cause] = now
+        return True

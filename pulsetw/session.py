@@ -1,0 +1,183 @@
+"""One client's state, without I/O: a command comes in, effects go out, the connection carries them out in order.
+
+The outcome of an effect that needs the broker (`Join`, `Relay`) comes back by `joined`, `join_failed`, `relayed` or
+`relay_failed` before the next effect is carried out, and the next command is given when none is left. So commands are
+answered in order.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import define, field, frozen
+
+from pulsetw.catalogue import Catalogue
+from pulsetw.commands import (
+    Command,
+    Connect,
+    Connected,
+    Failed,
+    Message,
+    Ping,
+    Pong,
+    Publish,
+    Published,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+)
+from pulsetw.errors import ChannelError, CommandError, ErrorCode
+from pulsetw.model import Position
+from pulsetw.policy.permissions import check_publish, check_subscribe
+
+
+@frozen
+class Send:
+    """Tells the client something."""
+
+    message: Message
+
+
+@frozen
+class Join:
+    """Adds the connection to the channel's subscribers; quiet ones are not told when it has worked."""
+
+    command: Subscribe
+    quiet: bool = False
+
+
+@frozen
+class Leave:
+    """Takes the connection from the channel's subscribers."""
+
+    channel: str
+
+
+@frozen
+class Relay:
+    """Publishes the client's event."""
+
+    command: Publish
+
+
+Effect = Send | Join | Leave | Relay
+
+
+@frozen
+class SessionLimits:
+    """Bounds of one session.
+
+    Attributes:
+        channels: subscriptions of one connection; 0 = no bound.
+        ping_s: after so many seconds of silence a client should ask; told to it.
+    """
+
+    channels: int = 128
+    ping_s: int = 25
+
+
+@define
+class Session:
+    """What one client is and has.
+
+    Attributes:
+        client: names this connection, on all servers.
+        user: who it is; "" = anonymous.
+        catalogue: the channels and their rules.
+        limits: bounds.
+        channels: what it is subscribed to.
+    """
+
+    client: str
+    user: str
+    catalogue: Catalogue
+    limits: SessionLimits
+    channels: set[str] = field(factory=set, init=False)
+    _began: bool = field(default=False, init=False)
+
+    def begin(self, channels: Iterable[str]) -> list[Effect]:
+        """What follows from the channels that the client named in its URL: quiet subscriptions, one after the other."""
+        effects: list[Effect] = []
+        wanted: set[str] = set()
+        for channel in channels:
+            command = Subscribe(None, channel)
+            try:
+                self._check_subscribe(channel, wanted)
+            except CommandError as error:
+                effects.append(Send(Failed(None, error, channel)))
+            else:
+                wanted.add(channel)
+                effects.append(Join(command, quiet=True))
+        return effects
+
+    def command(self, command: Command) -> list[Effect]:
+        """What follows from a command."""
+        try:
+            return _COMMANDS[type(command)](self, command)
+        except CommandError as error:
+            return [Send(Failed(command.id, error, getattr(command, "channel", "")))]
+        finally:
+            self._began = True
+
+    def joined(self, join: Join, position: Position | None) -> list[Effect]:
+        """What follows when a subscription stands; the channel's events come after these effects."""
+        command = join.command
+        self.channels.add(command.channel)
+        return [] if join.quiet else [Send(Subscribed(command.id, command.channel, position))]
+
+    def join_failed(self, join: Join, error: CommandError) -> list[Effect]:
+        """What follows when a subscription could not be made."""
+        return [Send(Failed(join.command.id, error, join.command.channel))]
+
+    def relayed(self, command: Publish, position: Position | None) -> list[Effect]:
+        """What follows when the client's event was published."""
+        return [Send(Published(command.id, command.channel, position))]
+
+    def relay_failed(self, command: Publish, error: CommandError) -> list[Effect]:
+        """What follows when it could not be."""
+        return [Send(Failed(command.id, error, command.channel))]
+
+    def _connect(self, command: Connect) -> list[Effect]:
+        if self._began:
+            raise CommandError(ErrorCode.BAD_REQUEST, "connect comes first, and once")
+        return [Send(Connected(command.id, self.client, self.user, self.limits.ping_s))]
+
+    def _subscribe(self, command: Subscribe) -> list[Effect]:
+        self._check_subscribe(command.channel, self.channels)
+        return [Join(command)]
+
+    def _unsubscribe(self, command: Unsubscribe) -> list[Effect]:
+        left: list[Effect] = [Leave(command.channel)] if command.channel in self.channels else []
+        self.channels.discard(command.channel)
+        return [*left, Send(Unsubscribed(command.id, command.channel))]
+
+    def _publish(self, command: Publish) -> list[Effect]:
+        try:
+            channel, rule = self.catalogue.channel(command.channel), self.catalogue.rule(command.channel)
+        except ChannelError as error:
+            raise CommandError(ErrorCode.UNKNOWN_CHANNEL, str(error)) from None
+        check_publish(self.user, channel, rule)
+        return [Relay(command)]
+
+    def _ping(self, command: Ping) -> list[Effect]:
+        return [Send(Pong(command.id))]
+
+    def _check_subscribe(self, name: str, taken: set[str]) -> None:
+        if name in taken:
+            raise CommandError(ErrorCode.ALREADY_SUBSCRIBED)
+        try:
+            channel, rule = self.catalogue.channel(name), self.catalogue.rule(name)
+        except ChannelError as error:
+            raise CommandError(ErrorCode.UNKNOWN_CHANNEL, str(error)) from None
+        check_subscribe(self.user, channel, rule)
+        if self.limits.channels and len(taken) >= self.limits.channels:
+            raise CommandError(ErrorCode.LIMIT_EXCEEDED, f"a connection takes {self.limits.channels} channels")
+
+
+_COMMANDS: dict[type, Callable[[Session, Any], list[Effect]]] = {
+    Connect: Session._connect,
+    Subscribe: Session._subscribe,
+    Unsubscribe: Session._unsubscribe,
+    Publish: Session._publish,
+    Ping: Session._ping,
+}

@@ -1,0 +1,181 @@
+"""What comes from the broker."""
+
+import json
+
+from attrs import frozen
+from twisted.internet.defer import fail
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel
+from twisted.trial.unittest import SynchronousTestCase
+
+from pulsetw.catalogue import Catalogue, Channel
+from pulsetw.catalogue.builtin import MatchCreated, builtin_channels
+from pulsetw.model import Position
+from pulsetw.pubsub.listeners import Listeners
+from pulsetw.pubsub.reception import Reception
+from tests.doubles import FakeFollower, ids
+from twisted.logger import globalLogPublisher
+
+MATCH = {"matchId": "m", "player1Id": "a", "player2Id": "b"}
+
+
+@frozen
+class Broken:
+    pass
+
+
+def explode(event):
+    raise RuntimeError("bug of an application")
+
+
+def envelope(type="match_created", data=MATCH, **members):
+    return json.dumps({"type": type, "timestamp": 5, "serverId": "other", "data": data, **members}).encode()
+
+
+class ReceptionTests(SynchronousTestCase):
+    def setUp(self):
+        self.clock = Clock()
+        self.listeners = Listeners()
+        channels = [*builtin_channels(), Channel("broken", events=[Broken], derive=explode)]
+        self.reception = Reception(
+            Catalogue(channels, {}), self.listeners, "me", 1000, ids(), self.clock.seconds, lambda: 1_000
+        )
+        self.stats = self.reception.stats
+        self.follower = FakeFollower()
+        self.listeners.add_follower("match:events", self.follower)
+        self.logged = []
+        globalLogPublisher.addObserver(self.logged.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.logged.append)
+
+    def receive(self, payload, channel="match:events", position=None):
+        self.reception.received(channel, payload, position)
+
+    def warnings(self):
+        return [event for event in self.logged if event["log_level"] >= LogLevel.warn]
+
+    def assert_dropped(self, cause, times, words):
+        self.assertEqual(self.follower.publications, [])
+        self.assertEqual((self.stats.failures[cause], self.stats.failed_events), (times, times))
+        [line] = self.warnings()
+        self.assertIn(words, line["log_format"].format(**line))
+
+    def test_an_event_reaches_followers_and_callbacks(self):
+        """The one as JSON text, the others with its data typed."""
+        called = []
+        self.listeners.add_callback("match:*", lambda channel, event: called.append((channel, event)), own=False)
+        self.receive(envelope(id="7"))
+        [publication] = self.follower.publications
+        self.assertEqual((publication.channel, publication.event.id), ("match:events", "7"))
+        [(channel, event)] = called
+        self.assertEqual((channel, event.data, event.timestamp), ("match:events", MatchCreated("m", "a", "b"), 5))
+        self.assertEqual((self.stats.total_received, self.stats.processed_events), (1, 1))
+
+    def test_invalid_json_is_logged_and_skipped(self):
+        """Once per cause, however often it comes."""
+        for _ in range(3):
+            self.receive(b"{")
+        self.assert_dropped("invalid", 3, "truncated")
+        self.receive(envelope())
+        self.assertEqual(len(self.follower.publications), 1)
+
+    def test_wrong_fields_are_named(self):
+        """The log line says which member of which type."""
+        self.receive(envelope(data={**MATCH, "winnerId": 7}))
+        self.assert_dropped("invalid", 1, "match_created data.winnerId: Expected str | null, got int")
+
+    def test_an_unknown_type_is_dropped_without_a_position(self):
+        """Nobody misses a place in a log."""
+        self.receive(envelope(type="match_paused"))
+        self.assert_dropped("unknown_type", 1, "match_paused")
+
+    def test_an_unknown_type_with_a_position_is_relayed_and_counted(self):
+        """Another server may be newer; dropping it would leave a hole."""
+        self.receive(envelope(type="match_paused"), position=Position(4, "e"))
+        self.assertEqual(self.follower.publications[0].event.type, "match_paused")
+        self.assertEqual((self.stats.newer_types, self.stats.failed_events), (1, 0))
+
+    def test_an_oversized_message_is_dropped(self):
+        """Before it is looked at."""
+        self.receive(envelope(data={**MATCH, "pad": "x" * 1000}))
+        self.assert_dropped("oversized", 1, "at most 1000")
+
+    def test_an_unknown_channel_is_dropped(self):
+        """A pattern may match names that the catalogue lacks."""
+        self.receive(envelope(), channel="match:nowhere")
+        self.assert_dropped("unknown_channel", 1, "match:nowhere")
+
+    def test_a_callback_that_raises_costs_nobody_else(self):
+        """It is logged once, counted each time, and the next one is called all the same."""
+        called = []
+        self.listeners.add_callback("match:events", lambda *_: 1 / 0, own=False)
+        self.listeners.add_callback("match:*", lambda *_: fail(RuntimeError("late")), own=False)
+        self.listeners.add_callback("*", lambda *_: called.append(1), own=False)
+        for number in range(3):
+            self.receive(envelope(id=str(number)))
+        self.assertEqual((len(called), len(self.follower.publications)), (3, 3))
+        self.assertEqual(self.stats.failures["callback"], 6)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_a_cause_is_told_again_after_a_minute(self):
+        """Silence would look as if it had been mended."""
+        self.receive(b"{")
+        self.clock.advance(59)
+        self.receive(b"{")
+        self.assertEqual(len(self.warnings()), 1)
+        self.clock.advance(1)
+        self.receive(b"{")
+        self.assertEqual(len(self.warnings()), 2)
+
+    def test_braces_and_escapes_in_bad_input_break_no_log_line(self):
+        """Names are escaped, formats constant."""
+        self.receive(envelope(type="{x}\x1b[31m"))
+        [line] = self.warnings()
+        text = line["log_format"].format(**line)
+        self.assertIn("{x}", text)
+        self.assertNotIn("\x1b", text)
+
+    def test_an_id_that_was_here_is_dropped(self):
+        """A publisher's retry is never a second event."""
+        self.receive(envelope(id="7"))
+        self.receive(envelope(id="7"))
+        self.assertEqual((len(self.follower.publications), self.stats.repeated), (1, 1))
+
+    def test_a_stranger_needs_no_id(self):
+        """Each such event is a new one."""
+        text = json.dumps({"type": "match_created", "data": MATCH}).encode()
+        self.receive(text)
+        self.receive(text)
+        events = [publication.event for publication in self.follower.publications]
+        self.assertEqual([(event.id, event.timestamp) for event in events], [("id1", 1000), ("id2", 1000)])
+
+    def test_a_callback_does_not_get_its_own_servers_events(self):
+        """Unless it asks for them; followers always do."""
+        called = []
+        self.listeners.add_callback("match:events", lambda *_: called.append("others"), own=False)
+        self.listeners.add_callback("match:*", lambda *_: called.append("all"), own=True)
+        self.receive(envelope(serverId="me"))
+        self.assertEqual(called, ["all"])
+        self.assertEqual(len(self.follower.publications), 1)
+
+    def test_a_completed_match_gives_both_players_their_result(self):
+        """Made here, with an id on which all servers agree."""
+        notifications = FakeFollower()
+        self.listeners.add_follower("player:notifications", notifications)
+        self.receive(envelope(type="match_completed", data={**MATCH, "winnerId": "a"}, id="7", tags={"k": "v"}))
+        results = [publication.event for publication in notifications.publications]
+        self.assertEqual([json.loads(bytes(event.data))["playerId"] for event in results], ["a", "b"])
+        for event in results:
+            self.assertEqual(
+                (event.type, event.id, event.server_id, event.timestamp, event.tags),
+                ("match_result", "7:result", "other", 5, None),
+            )
+
+    def test_a_derivation_that_raises_costs_nobody_else(self):
+        """The event itself has been given on."""
+        follower = FakeFollower()
+        self.listeners.add_follower("broken", follower)
+        self.receive(envelope(type="broken", data={}), channel="broken")
+        self.assertEqual(len(follower.publications), 1)
+        self.assertEqual(self.stats.failures["derived"], 1)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
