@@ -1,0 +1,56 @@
+# make run    the relay and the example league, to look at
+# make test   all checks and tests
+# make picture   the README's picture of the league, anew
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
+# What an installation depends on; the sources themselves are used in place.
+DECLARED := setup.py pyproject.toml pulsetw/version.py twisted/plugins/pulsetw_plugin.py
+
+.PHONY: run test lint unit integration picture clean
+
+run: $(VENV)/.installed
+	@$(BIN)/python docs/examples/league/run.py
+
+test: lint unit integration
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed-test
+	@rm -f .coverage .coverage.*
+	$(BIN)/coverage run -m twisted.trial --temp-directory .cache/trial tests.unit
+
+integration: $(VENV)/.installed-test unit
+	@tests/install redis-server redis-server
+	@tests/install chromium chromium
+	$(BIN)/coverage run -m pytest
+
+picture: $(VENV)/.installed-test
+	@tests/install chromium chromium
+	$(BIN)/python docs/examples/league/picture.py
+
+clean:
+	rm -rf $(VENV) .cache build dist *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "pulsetw needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || tests/install --always python3-venv
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(BIN)/python $(DECLARED)
+	@echo "Installing what the relay needs ..."
+	@$(PIP_INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(BIN)/python $(DECLARED)
+	@echo "Installing what the tests need ..."
+	@$(PIP_INSTALL) -e '.[test]'
+	@touch $@ $(VENV)/.installed
