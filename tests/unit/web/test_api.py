@@ -12,8 +12,7 @@ from pulsetw.catalogue import Catalogue
 from pulsetw.catalogue.builtin import builtin_channels
 from pulsetw.errors import ChannelError, EventError, PublishError, TooManyWaiting, UnknownEventType
 from pulsetw.model import Event, Position
-
-from .wire import Connection, Relay, request
+from tests.unit.web.wire import Connection, Relay, request
 
 EVENT = {"channel": "match:events", "type": "match_created", "data": {"matchId": "m1"}}
 AWAY = PublishError("match:events", "id-7", "not sent", "not connected", 4)
@@ -274,8 +273,7 @@ class AnyBodyTests(SynchronousTestCase):
     """No body that anybody can send is an internal error."""
 
     def setUp(self):
-        self.relay = Relay()
-        self.relay.site.resource._routes[b"/api/v1/publish"].methods[b"POST"].__self__._publisher = CheckingPublisher()
+        self.relay = Relay(publisher=CheckingPublisher())
 
     def answered(self, body):
         for path in ("/api/v1/publish", "/api/v1/batch"):

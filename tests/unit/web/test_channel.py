@@ -3,11 +3,11 @@
 import json
 
 from twisted.internet.interfaces import IProtocolNegotiationFactory
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.web.channel import IDLE_S, LINGER_S
-
-from .wire import STRANGER, Relay, request
+from tests.unit.web.wire import STRANGER, Relay, request
 
 EVENT = json.dumps({"channel": "match:events", "type": "match_created", "data": {}}).encode()
 PATH = "/api/v1/publish"
@@ -54,6 +54,10 @@ class BodyBoundTests(SynchronousTestCase):
 
     def test_many_chunks_at_once_are_refused_once(self):
         self.connection.send(chunked(*[b"x" * 3000] * 5) + b"0\r\n\r\n" + request("GET", "/"))
+        self.refused()
+
+    def test_a_whole_body_in_one_piece_is_refused_too(self):
+        self.connection.protocol.dataReceived(chunked(b"x" * 3000) + b"0\r\n\r\n")
         self.refused()
 
     def test_a_body_of_exactly_the_bound_is_read(self):
@@ -173,8 +177,13 @@ class ConnectionTests(SynchronousTestCase):
         self.assertTrue(IProtocolNegotiationFactory.providedBy(site))
         self.assertEqual(site.acceptableProtocols(), [b"http/1.1"])
 
-    def test_a_started_site_has_no_clock_and_no_log(self):
+    def test_a_started_site_has_no_clock_and_no_access_log(self):
+        events = []
+        globalLogPublisher.addObserver(events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, events.append)
         relay = Relay()
         relay.site.doStart()
         self.assertEqual(relay.clock.getDelayedCalls(), [])
+        relay.ask("GET", "/?token=canary")
         relay.site.doStop()
+        self.assertNotIn("canary", repr(events))

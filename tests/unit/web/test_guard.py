@@ -5,8 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
 from pulsetw.web.guard import Asked, Guard, content_type_refusal, is_loopback, read_asked
-
-from .wire import LOOPBACK, STRANGER, Relay
+from tests.unit.web.wire import LOOPBACK, STRANGER, Relay
 
 EVENT = {"channel": "match:events", "type": "match_created", "data": {}}
 KEY = "k3y-of-the-backend"

@@ -5,8 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pulsetw.interfaces import BrokerStatus
 from pulsetw.web.sites import public_resource
 from pulsetw.web.status import Readiness, broker_document
-
-from .wire import STRANGER, Relay, ask, plain_site
+from tests.unit.web.wire import STRANGER, Relay, ask, plain_site
 
 AWAY = Readiness(ready=False, reasons=["the broker is away: refused"], broker={"url": "redis://secret-host"})
 

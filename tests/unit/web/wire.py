@@ -14,6 +14,7 @@ from twisted.web.server import Site
 from pulsetw.web import OperatorOptions, Readiness, operator_site
 
 LOOPBACK = IPv4Address("TCP", "127.0.0.1", 50000)
+READY = Readiness(ready=True)
 STRANGER = IPv4Address("TCP", "192.0.2.7", 50000)
 
 
@@ -90,9 +91,9 @@ def request(method, path, body=b"", headers=()):
 class Relay:
     """The operator's port of a relay with a fake publisher."""
 
-    def __init__(self, results=(), readiness=Readiness(ready=True), stats=None, **options):
+    def __init__(self, results=(), readiness=READY, stats=None, publisher=None, **options):
         self.clock = Clock()
-        self.publisher = FakePublisher(list(results))
+        self.publisher = publisher or FakePublisher(list(results))
         self.site = operator_site(
             self.clock,
             self.publisher,
