@@ -98,7 +98,7 @@ class FrontTests(SynchronousTestCase):
 
     def test_everything_else_goes_to_the_site(self) -> None:
         """So do upgrades elsewhere: the site knows how to say that there is nothing."""
-        others = [PAGE, PAGE.replace(b"GET", b"POST"), request("/elsewhere"), request("//ws"), request("/w%73")]
+        others = [PAGE, PAGE.replace(b"GET", b"POST"), request("/elsewhere"), request("//ws"), request("/wss")]
         for data in others:
             self.connect(data)
         self.assertEqual([inner.data for inner in self.site.built], others)
@@ -259,7 +259,7 @@ class FrontTests(SynchronousTestCase):
     # The number of connections.
 
     def test_connection_limit(self) -> None:
-        """Upgrades beyond it come back later; the site still answers, so that a full relay is not taken for a dead one."""
+        """Upgrades beyond it come back later; the site answers: a full relay is not to be taken for a dead one."""
         self.make(max_connections=2)
         first = self.connect(request())
         self.connect(request())

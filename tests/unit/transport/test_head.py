@@ -6,7 +6,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.transport.head import BadHead, HeadReader, RequestHead, parse_head
 
-GOOD = b"GET /ws?token=secret HTTP/1.1\r\nHost: relay.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n"
+GOOD = (
+    b"GET /ws?token=secret HTTP/1.1\r\nHost: relay.test\r\n"
+    b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n"
+)
 
 
 def with_lines(*lines: bytes, request_line: bytes = b"POST / HTTP/1.1") -> bytes:

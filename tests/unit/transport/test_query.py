@@ -1,5 +1,7 @@
 """`pulsetw.transport.query`."""
 
+import contextlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -49,7 +51,5 @@ class ReadArrivalTests(SynchronousTestCase):
     @given(st.text())
     def test_only_value_errors(self, query: str) -> None:
         """Whatever stands in a URL."""
-        try:
+        with contextlib.suppress(ValueError):
             self.assertIsInstance(read_arrival(query, ""), Arrival)
-        except ValueError:
-            pass

@@ -13,7 +13,7 @@ HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
 
 
 class Pages(Resource):
-    isLeaf = True
+    isLeaf = True  # noqa: N815 -- twisted.web's
 
     def __init__(self) -> None:
         super().__init__()

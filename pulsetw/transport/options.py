@@ -1,0 +1,67 @@
+"""How Autobahn is set: every option by name, none left to a default."""
+
+from typing import Any
+
+
+class Silence:
+    """The log of Autobahn's classes: they write of traffic, and repeat what peers sent (tokens in URLs among it)."""
+
+    def debug(self, *arguments: object, **fields: object) -> None:
+        """Says nothing."""
+
+    trace = info = warn = error = critical = failure = debug
+
+
+def protocol_options(message_bytes: int) -> dict[str, Any]:
+    """Attributes for a class of protocols, so that no connection carries copies of its own.
+
+    Args:
+        message_bytes: of a client's message; 0 = no limit.
+    """
+    return {
+        "log": Silence(),
+        "logOctets": False,
+        "logFrames": False,
+        "trackTimings": False,
+        "versions": [13],
+        "webStatus": False,
+        "serveFlashSocketPolicy": False,
+        "flashSocketPolicy": "",
+        "tcpNoDelay": True,
+        # The front has checked the origin, and counts connections.
+        "allowedOrigins": ["*"],
+        "allowedOriginsPatterns": _anything(),
+        "allowNullOrigin": False,
+        "maxConnections": 0,
+        "trustXForwardedFor": 0,
+        "utf8validateIncoming": True,
+        "requireMaskedClientFrames": True,
+        "maskServerFrames": False,
+        "applyMask": True,
+        "maxFramePayloadSize": message_bytes,
+        "maxMessagePayloadSize": message_bytes,
+        "autoFragmentSize": 0,
+        "perMessageCompressionAccept": staticmethod(_no_compression),
+        # A client whose message is refused is told why (RFC 6455 7.1.7) before it is let go.
+        "failByDrop": False,
+        "echoCloseCodeReason": True,
+        # Autobahn's timers cost one each and follow another reactor: a whole head is answered at once, a closing
+        # connection has its watchdog, and silent clients are the hub's business.
+        "openHandshakeTimeout": 0,
+        "closeHandshakeTimeout": 0,
+        "autoPingInterval": 0,
+        "autoPingTimeout": 0,
+        "autoPingSize": 12,
+        "autoPingRestartOnAnyTraffic": False,
+    }
+
+
+def _anything() -> list[Any]:
+    from autobahn.util import wildcards2patterns
+
+    patterns: list[Any] = wildcards2patterns(["*"])
+    return patterns
+
+
+def _no_compression(offers: object) -> None:  # noqa: ARG001 -- Autobahn's
+    return None
