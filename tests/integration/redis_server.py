@@ -5,8 +5,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import hiredis
 import trustme
@@ -61,9 +61,9 @@ class RedisServer:
 
     def stop(self) -> None:
         """Ends it, wherever it hangs; its folder stays for another start."""
-        if self._process.poll() is None:
+        if self._process.stdout is not None and not self._process.stdout.closed:
             self._process.kill()
-        self._process.communicate()
+            self._process.communicate()
 
     def close(self) -> None:
         """Ends it for good."""
@@ -98,7 +98,7 @@ class RedisServer:
         found = [dict(word.partition("=")[::2] for word in line.split()) for line in answer.decode().splitlines()]
         return [client for client in found if client["cmd"] != "client|list"]
 
-    def __enter__(self) -> "RedisServer":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,7 +112,7 @@ class RedisServer:
         admin.connect(self.path)
         return admin
 
-    def _certificates(self, name: str) -> Iterator[tuple[str, str]] | dict[str, str]:
+    def _certificates(self, name: str) -> dict[str, str]:
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca_file)
         certificate = authority.issue_cert(name)

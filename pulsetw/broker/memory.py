@@ -1,0 +1,151 @@
+"""The broker of a relay that stands alone: publications travel inside the process."""
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from pulsetw.catalogue.names import is_pattern, matcher
+from pulsetw.errors import BrokerAway
+from pulsetw.interfaces import BrokerStatus, IBroker, IReceiver
+from pulsetw.model import Position
+
+
+@define(eq=False)
+class MemoryExchange:
+    """Where the memory brokers of one process hear each other: several relays in one process, as tests have them."""
+
+    brokers: "list[MemoryBroker]" = field(factory=list)
+
+    def publish(self, channel: str, payload: bytes) -> None:
+        """Puts a publication into the queue of every broker that is started and not stopped."""
+        for broker in self.brokers:
+            broker.enqueue(channel, payload)
+
+
+@implementer(IBroker)
+class MemoryBroker:
+    """Carries publications inside one process.
+
+    All that is published in one reactor turn is received in a later one, in order, by one delayed call. What waits in
+    between is not bounded here: it is what callers publish in one turn.
+    """
+
+    _log = Logger()
+    url = "memory://"
+
+    def __init__(self, clock: IReactorTime, exchange: MemoryExchange | None = None) -> None:
+        """A broker that hears itself, and all others on the same exchange.
+
+        Args:
+            clock: the reactor, or a test's clock.
+            exchange: None = one of its own.
+        """
+        self._clock = clock
+        self._exchange = exchange if exchange is not None else MemoryExchange()
+        self._receiver: IReceiver | None = None
+        self._state = "not started"
+        self._ready_at: float | None = None
+        self._turn: IDelayedCall | None = None
+        self._queue: list[tuple[str, bytes]] = []
+        self._wanted: set[str] = set()
+        self._waiting: dict[str, list[Deferred[None]]] = {}
+
+    def start(self, receiver: IReceiver) -> None:
+        """See `IBroker`; ready in the next reactor turn."""
+        if self._state != "not started":
+            raise RuntimeError("a broker is started once")
+        self._state = "starting"
+        self._receiver = receiver
+        self._turn = self._clock.callLater(0, self._become_ready)
+
+    def stop(self) -> Deferred[None]:
+        """See `IBroker`; fires at once."""
+        self._state = "stopped"
+        self._receiver = None
+        self._queue.clear()
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        if self in self._exchange.brokers:
+            self._exchange.brokers.remove(self)
+        for result in self._take_waiting():
+            result.errback(BrokerAway("the memory broker has been stopped"))
+        return succeed(None)
+
+    def publish(self, channel: str, event_id: str, payload: bytes) -> Deferred[Position | None]:  # noqa: ARG002
+        """See `IBroker`; fires at once, with None."""
+        if not self._is_ready:
+            return fail(BrokerAway(f"the memory broker is {self._state}"))
+        self._exchange.publish(channel, payload)
+        return succeed(None)
+
+    def subscribe(self, name: str) -> Deferred[None]:
+        """See `IBroker`; fires at once when the broker is ready."""
+        if self._state == "stopped":
+            return fail(BrokerAway("the memory broker has been stopped"))
+        self._wanted.add(name)
+        if self._is_ready:
+            return succeed(None)
+        waiting = self._waiting.setdefault(name, [])
+        result: Deferred[None] = Deferred(waiting.remove)
+        waiting.append(result)
+        return result
+
+    def unsubscribe(self, name: str) -> None:
+        """See `IBroker`."""
+        self._wanted.discard(name)
+        for result in self._waiting.pop(name, ()):
+            result.callback(None)
+
+    def status(self) -> BrokerStatus:
+        """See `IBroker`. A round trip inside the process takes no time worth a number."""
+        ready = self._is_ready
+        return BrokerStatus(
+            url=self.url,
+            publisher_ready=ready,
+            subscriber_ready=ready,
+            reason="" if ready else self._state,
+            round_trip_ms=0.0 if ready else None,
+            last_round_trip=self._clock.seconds() if ready else self._ready_at,
+        )
+
+    def enqueue(self, channel: str, payload: bytes) -> None:
+        """Keeps a publication for the next reactor turn, if anything here asks for it."""
+        if not self._wants(channel):
+            return
+        self._queue.append((channel, payload))
+        if self._turn is None:
+            self._turn = self._clock.callLater(0, self._deliver)
+
+    @property
+    def _is_ready(self) -> bool:
+        return self._state == "ready"
+
+    def _become_ready(self) -> None:
+        self._turn = None
+        self._state = "ready"
+        self._ready_at = self._clock.seconds()
+        self._exchange.brokers.append(self)
+        for result in self._take_waiting():
+            result.callback(None)
+        if self._receiver is not None:
+            self._receiver.ready(interrupted=False)
+
+    def _deliver(self) -> None:
+        # What is published from inside `received` waits for a turn of its own.
+        self._turn = None
+        batch, self._queue = self._queue, []
+        for channel, payload in batch:
+            # Asked again each time: a receiver may unsubscribe or stop in the middle of a batch.
+            if self._receiver is not None and self._wants(channel):
+                with self._log.failureHandler("the receiver failed"):
+                    self._receiver.received(channel, payload, None)
+
+    def _wants(self, channel: str) -> bool:
+        return channel in self._wanted or any(is_pattern(name) and matcher(name)(channel) for name in self._wanted)
+
+    def _take_waiting(self) -> list[Deferred[None]]:
+        waiting, self._waiting = self._waiting, {}
+        return [result for results in waiting.values() for result in results]

@@ -1,0 +1,111 @@
+"""The connection that speaks: publishes and heartbeats, with a bound on what is unanswered."""
+
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pulsetw.broker.redis.link import Link
+from pulsetw.broker.redis.options import RedisOptions
+from pulsetw.broker.redis.replies import ErrorReply, NoReply
+from pulsetw.broker.redis.scripts import HEARTBEAT
+from pulsetw.errors import BrokerAway, BrokerRefused, OutcomeUnknown
+from pulsetw.model import Position
+
+# A server that is gone is forgotten after so many intervals.
+HEARTBEAT_KEPT = 10
+
+
+class Publisher:
+    """Sends through the publisher's link.
+
+    No publish has a timer of its own: Redis answers in order, so a heartbeat that is answered proves all publishes
+    before it, and one that is not ends the connection, and all of them with it.
+    """
+
+    _log = Logger()
+
+    def __init__(self, link: Link, options: RedisOptions, server_id: str, probe: str) -> None:
+        """Sends while `link` has a connection.
+
+        Args:
+            link: the publisher's.
+            options: the prefix, and the bounds of what may be unanswered.
+            server_id: whose heartbeat it is.
+            probe: the channel, as it stands on Redis, by which heartbeats come round.
+        """
+        self._link = link
+        self._options = options
+        self._heartbeat_key = f"pulsetw:{options.prefix}hb:{server_id}"
+        self._probe = probe
+        self._in_flight = 0
+        self._in_flight_bytes = 0
+
+    def publish(self, channel: str, payload: bytes) -> Deferred[Position | None]:
+        """Publishes without a history.
+
+        Returns:
+            Fires with None when Redis has answered, however many heard it. Fails with `BrokerAway` (at once: there is
+            no connection, or too much is unanswered), `BrokerRefused`, or `OutcomeUnknown` (the connection ended
+            before the answer, or the caller cancelled).
+        """
+        connection = self._link.connection
+        if connection is None:
+            return fail(BrokerAway(f"not connected: {self._link.reason}"))
+        if problem := self._full(len(payload)):
+            return fail(BrokerAway(problem))
+        self._in_flight += 1
+        self._in_flight_bytes += len(payload)
+        result: Deferred[Position | None] = Deferred(_cancelled)
+        answer = connection.ask("PUBLISH", self._options.prefix + channel, payload)
+        answer.addBoth(self._landed, len(payload)).addCallbacks(
+            self._answered, self._failed, callbackArgs=(result,), errbackArgs=(result,)
+        )
+        answer.addErrback(lambda failure: self._log.failure("a publish failed in our own code", failure))
+        return result
+
+    def beat(self, token: bytes) -> Deferred[object]:
+        """Sends a heartbeat; fires with the token, fails with `ErrorReply` or `NoReply`."""
+        connection = self._link.connection
+        if connection is None:
+            return fail(NoReply("not connected"))
+        kept_ms = round(HEARTBEAT_KEPT * self._options.heartbeat_s * 1000)
+        return connection.ask("EVAL", HEARTBEAT, 1, self._heartbeat_key, token, kept_ms, self._probe)
+
+    def _full(self, size: int) -> str:
+        if self._in_flight >= self._options.max_in_flight:
+            return f"outbox full: {self._in_flight} publishes are unanswered"
+        if self._in_flight_bytes + size > self._options.max_in_flight_bytes:
+            return f"outbox full: {self._in_flight_bytes} bytes are unanswered, and this has {size}"
+        return ""
+
+    def _landed(self, outcome: object, size: int) -> object:
+        self._in_flight -= 1
+        self._in_flight_bytes -= size
+        return outcome
+
+    def _answered(self, receivers: object, result: Deferred[Position | None]) -> None:
+        if not isinstance(receivers, int):
+            # One answer too few or too many came before: no answer on this connection can be trusted any more.
+            self._link.abort("Redis's answers do not belong to what was asked")
+            _fail(result, OutcomeUnknown("the answer belonged to something else"))
+        elif not result.called:
+            result.callback(None)
+
+    def _failed(self, failure: Failure, result: Deferred[Position | None]) -> None:
+        failure.trap(ErrorReply, NoReply)
+        error = failure.value
+        if isinstance(error, ErrorReply):
+            _fail(result, BrokerRefused(error.message, temporary=error.temporary))
+            if error.renew:
+                self._link.abort(f"Redis refused a publish: {error}")
+        else:
+            _fail(result, OutcomeUnknown(f"the connection ended before the answer: {self._link.reason}"))
+
+
+def _cancelled(result: Deferred[Position | None]) -> None:
+    result.errback(OutcomeUnknown("cancelled after it was sent"))
+
+
+def _fail(result: Deferred[Position | None], error: Exception) -> None:
+    if not result.called:
+        result.errback(error)

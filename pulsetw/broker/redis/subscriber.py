@@ -1,0 +1,169 @@
+"""The connection that hears: subscriptions with counted acknowledgements, and every message once."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from pulsetw.broker.redis.protocol import Connection
+from pulsetw.broker.redis.subscriptions import Subscriptions
+from pulsetw.catalogue.names import RESERVED, is_pattern
+from pulsetw.errors import BrokerAway
+
+
+class Subscriber:
+    """What the subscriber's link carries. It is given to the link as `prepare` and `pushed`."""
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        prefix: str,
+        probe: str,
+        received: Callable[[str, bytes], None],
+        came_round: Callable[[bytes], None],
+    ) -> None:
+        """Hears nothing yet but the probe.
+
+        Args:
+            clock: tells since when acknowledgements are due.
+            prefix: stands before the names of all channels on Redis.
+            probe: the channel, as it stands on Redis, by which heartbeats come round.
+            received: takes a channel's name and payload.
+            came_round: takes what was published to the probe channel.
+        """
+        self._clock = clock
+        self._prefix = prefix
+        self._probe = probe
+        self._received = received
+        self._came_round = came_round
+        self._subscriptions = Subscriptions()
+        self._subscriptions.wanted.add(probe)
+        self._waiting: dict[str, list[Deferred[None]]] = {}
+        self._due_since: deque[float] = deque()  # one for each acknowledgement, in the order of the commands
+        self._missing: set[str] = set()  # names whose acknowledgement `_prepared` waits for
+        self._prepared: Deferred[None] | None = None
+        self._connection: Connection | None = None
+        self._take: dict[bytes, Callable[..., None]] = {
+            b"message": self._message,
+            b"pmessage": self._pattern_message,
+            b"subscribe": self._subscribed,
+            b"psubscribe": self._subscribed,
+            b"unsubscribe": self._unsubscribed,
+            b"punsubscribe": self._unsubscribed,
+        }
+
+    def subscribe(self, name: str) -> Deferred[None]:
+        """See `IBroker.subscribe`."""
+        wire = self._prefix + name
+        if wire not in self._subscriptions.wanted:
+            self._subscriptions.wanted.add(wire)
+            self._send(True, [wire])
+        elif self._subscriptions.stands(wire):
+            return succeed(None)
+        waiting = self._waiting.setdefault(wire, [])
+        result: Deferred[None] = Deferred(waiting.remove)
+        waiting.append(result)
+        return result
+
+    def unsubscribe(self, name: str) -> None:
+        """See `IBroker.unsubscribe`."""
+        wire = self._prefix + name
+        if wire in self._subscriptions.wanted:
+            self._subscriptions.wanted.remove(wire)
+            self._send(False, [wire])
+        self._fire(wire)
+
+    def waits_s(self) -> float:
+        """How long the oldest acknowledgement that is due has been waited for, in seconds; 0 = none is due."""
+        return self._clock.seconds() - self._due_since[0] if self._due_since else 0.0
+
+    def stop(self) -> None:
+        """Fails all that waits."""
+        self._connection = None
+        waiting, self._waiting = self._waiting, {}
+        for results in waiting.values():
+            for result in results:
+                result.errback(BrokerAway("the broker has been stopped"))
+
+    # Given to the link.
+
+    def prepare(self, connection: Connection) -> Deferred[None]:
+        """Subscribes a new connection to everything; fires when each name has been acknowledged."""
+        self.forget_connection()
+        self._connection = connection
+        self._missing = set(self._subscriptions.wanted)
+        self._prepared = Deferred()
+        self._send(True, self._missing)
+        return self._prepared
+
+    def forget_connection(self) -> None:
+        """The connection cannot be used any more."""
+        self._connection = None
+        self._due_since.clear()
+        self._subscriptions.forget_connection()
+
+    def pushed(self, push: list[Any]) -> None:
+        """Takes what Redis sent: a message, or an acknowledgement. Other kinds are no concern of pub/sub."""
+        take = self._take.get(push[0])
+        if take is not None:
+            take(*push[1:])
+
+    def _message(self, channel: bytes, payload: bytes) -> None:
+        self._deliver(channel, channel, payload)
+
+    def _pattern_message(self, pattern: bytes, channel: bytes, payload: bytes) -> None:
+        self._deliver(pattern, channel, payload)
+
+    def _deliver(self, by: bytes, wire: bytes, payload: bytes) -> None:
+        try:
+            channel = wire.decode()
+        except UnicodeDecodeError:
+            return  # a stranger's: no channel has such a name
+        if channel == self._probe:
+            if by == wire:
+                self._came_round(payload)
+            return
+        name = channel[len(self._prefix) :]
+        if channel.startswith(RESERVED) or name.startswith(RESERVED):
+            return
+        if self._subscriptions.takes(by.decode(), channel):
+            self._received(name, payload)
+
+    def _subscribed(self, wire: bytes, _: int) -> None:
+        name = wire.decode()
+        self._acknowledged(name, subscribed=True)
+        if self._subscriptions.stands(name):
+            self._fire(name)
+        self._missing.discard(name)
+        if not self._missing and self._prepared is not None:
+            prepared, self._prepared = self._prepared, None
+            prepared.callback(None)
+
+    def _unsubscribed(self, wire: bytes | None, _: int) -> None:
+        if wire is not None:
+            self._acknowledged(wire.decode(), subscribed=False)
+
+    def _acknowledged(self, name: str, *, subscribed: bool) -> None:
+        if self._due_since:
+            self._due_since.popleft()
+        self._subscriptions.acknowledged(name, subscribed=subscribed)
+
+    def _send(self, subscribe: bool, names: Iterable[str]) -> None:
+        if self._connection is None:
+            return
+        names = sorted(names)
+        for command, chosen in (
+            ("SUBSCRIBE", [name for name in names if not is_pattern(name)]),
+            ("PSUBSCRIBE", [name for name in names if is_pattern(name)]),
+        ):
+            if chosen:
+                self._connection.tell(command if subscribe else command.replace("SUB", "UNSUB"), *chosen)
+        for name in names:
+            self._due_since.append(self._clock.seconds())
+            self._subscriptions.sent(name)
+
+    def _fire(self, wire: str) -> None:
+        for result in self._waiting.pop(wire, ()):
+            result.callback(None)
