@@ -15,6 +15,7 @@ TEST = [
     "mypy-zope>=1.0.12",
     "playwright>=1.50",
     "pytest>=8.3",
+    "pytest-timeout>=2.3",
     "pytest-twisted>=1.14.3",
     "ruff>=0.9",
     "trustme>=1.2",

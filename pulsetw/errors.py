@@ -60,22 +60,18 @@ class DisconnectCode(IntEnum):
 
     DRAINING = 3001
     INTERNAL = 3004
-    SLOW = 3008
     NO_PONG = 3012
     KICKED = 3500
     BAD_REQUEST = 3501
-    CONNECTION_LIMIT = 3504
     UNAUTHORIZED = 3507
 
 
 DISCONNECT_TEXTS: dict[DisconnectCode, str] = {
     DisconnectCode.DRAINING: "draining",
     DisconnectCode.INTERNAL: "internal error",
-    DisconnectCode.SLOW: "slow",
     DisconnectCode.NO_PONG: "no pong",
     DisconnectCode.KICKED: "disconnected by the application",
     DisconnectCode.BAD_REQUEST: "bad request",
-    DisconnectCode.CONNECTION_LIMIT: "connection limit",
     DisconnectCode.UNAUTHORIZED: "unauthorized",
 }
 

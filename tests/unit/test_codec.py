@@ -1,5 +1,6 @@
 """JSON: shapes of data, the envelope, what a stranger may send."""
 
+import contextlib
 import json
 
 import attrs
@@ -168,10 +169,8 @@ class EnvelopeTests(SynchronousTestCase):
     @settings(max_examples=300, derandomize=True)
     def test_bytes_of_any_kind_are_an_event_or_an_event_error(self, text):
         """Nothing that Redis delivers raises anything else."""
-        try:
+        with contextlib.suppress(EventError):
             decode_envelope("c", text)
-        except EventError:
-            pass
 
     def test_our_own_mistake_is_a_type_error(self):
         """Data that was never checked is not taken for JSON text."""

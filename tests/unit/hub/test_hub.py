@@ -56,10 +56,10 @@ class HubTests(SynchronousTestCase):
         decoder = json.JSONDecoder()
         messages = []
         for text in (data.decode() for data in sent):
-            while text:
-                message, end = decoder.raw_decode(text)
+            end = 0
+            while end < len(text):
+                message, end = decoder.raw_decode(text, end)
                 messages.append(message)
-                text = text[end:]
         return messages
 
     def publish(self, channel, data=None, type="t", id="e", exclude=""):

@@ -5,7 +5,7 @@ import json
 from attrs import frozen
 from twisted.internet.defer import fail
 from twisted.internet.task import Clock
-from twisted.logger import LogLevel
+from twisted.logger import LogLevel, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.catalogue import Catalogue, Channel
@@ -14,7 +14,6 @@ from pulsetw.model import Position
 from pulsetw.pubsub.listeners import Listeners
 from pulsetw.pubsub.reception import Reception
 from tests.doubles import FakeFollower, ids
-from twisted.logger import globalLogPublisher
 
 MATCH = {"matchId": "m", "player1Id": "a", "player2Id": "b"}
 

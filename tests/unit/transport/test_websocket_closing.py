@@ -126,7 +126,7 @@ class ClosingTests(WebSocketTestCase):
         socket.take()
         connection.transport.send(b"late")
         connection.transport.ping()
-        connection.transport.close(Disconnect(DisconnectCode.SLOW))
+        connection.transport.close(Disconnect(DisconnectCode.NO_PONG))
         connection.transport.pause()
         socket.feed(frame(b"late") + frame(b"x", 2) + frame(b"", 9) + frame(b"", 10))
         self.assertEqual(socket.take(), b"")

@@ -1,0 +1,253 @@
+# ruff: noqa: N802 -- Twisted calls us by its names
+"""The relay as one Twisted service: its parts are put together here, and here only."""
+
+import os
+import random
+import resource
+import secrets
+import socket
+import time
+from collections.abc import Iterable
+from math import ceil
+from typing import Any
+
+from attrs import evolve
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pulsetw.broker.memory import MemoryBroker
+from pulsetw.catalogue import Catalogue
+from pulsetw.catalogue.builtin import SYSTEM_EVENTS
+from pulsetw.config import Config, load_channels
+from pulsetw.dialects.native import NativeDialect
+from pulsetw.errors import BrokerAway
+from pulsetw.hub.hub import Hub, HubOptions
+from pulsetw.interfaces import IBroker
+from pulsetw.pubsub.manager import PubSubManager, PubSubOptions
+from pulsetw.pubsub.retry import RetryOptions
+from pulsetw.servers import Servers
+from pulsetw.session import SessionLimits
+from pulsetw.transport.front import FrontFactory, FrontLimits
+from pulsetw.transport.site import ClosingSite
+from pulsetw.transport.websocket import WebSocketFactory, WebSocketLimits
+from pulsetw.web.sites import OperatorOptions, operator_site, public_resource
+from pulsetw.web.status import Readiness, broker_document
+
+_BACKLOG = 1024
+# The kernel would take megabytes for a client that does not read; the hub's own bound should be the one that counts.
+_SEND_BUFFER_BYTES = 65536
+# What is said on the way out must not keep the relay from leaving.
+_FAREWELL_S = 1.0
+
+
+class Relay(Service):
+    """A relay: add it to an application's services, or run it by ``twistd pulsetw``.
+
+    Attributes:
+        pubsub: publishes and calls back, for the application around it.
+        started: fires when clients are accepted; fails if that cannot be (a port is taken, say).
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: Any, config: Config) -> None:
+        """Puts the parts together; nothing is opened before `startService`.
+
+        Args:
+            reactor: Twisted's.
+            config: all settings; see `pulsetw.config.load`.
+
+        Raises:
+            ConfigError: settings that do not fit each other, or that name what is not there.
+        """
+        self.started: Deferred[None] = Deferred()
+        self._reactor = reactor
+        self._config = config
+        self._state = "starting"
+        self._ports: list[IListeningPort] = []
+        self._admin_ports: list[IListeningPort] = []
+        self._starting: Deferred[None] = succeed(None)
+
+        catalogue = Catalogue(load_channels(config), config.channels)
+        server_id = config.server.server_id or f"server_{os.getpid()}_{_now_ms()}"
+        self._broker = make_broker(reactor, config, server_id)
+        self.pubsub = PubSubManager(
+            self._broker, catalogue, reactor, server_id, _pubsub_options(config), _new_id, _now_ms
+        )
+        self._hub = Hub(self.pubsub, catalogue, reactor, _hub_options(config), _new_id, random.random)
+        self._servers = Servers(self.pubsub, self._hub, reactor) if SYSTEM_EVENTS in catalogue.names else None
+        self._front = self._make_front()
+        self._admin = self._make_admin()
+
+    def startService(self) -> None:
+        """Connects to the broker, makes the subscriptions, and only then accepts clients; see `started`."""
+        super().startService()  # type: ignore[no-untyped-call]
+        _raise_open_files()
+        self._starting = Deferred.fromCoroutine(self._start())
+        self._starting.addCallbacks(self.started.callback, self._start_failed)
+
+    def stopService(self) -> Deferred[None]:
+        """Leaves without dropping anyone in the cold.
+
+        Not ready any more, no new clients, each client is told when to come back, publishes on their way are waited
+        for, then the broker is left.
+
+        Returns:
+            Fires when all is closed.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        self._state = "draining"
+        self._starting.cancel()
+        return Deferred.fromCoroutine(self._stop())
+
+    def readiness(self) -> Readiness:
+        """Whether clients should be sent here, and why not."""
+        status = self._broker.status()
+        reasons = [] if self._state == "accepting" else [self._state]
+        if not status.ready:
+            reasons.append(f"broker: {status.reason or 'not ready'}")
+        return Readiness(not reasons, reasons, broker_document(status, self._reactor.seconds()))
+
+    async def _start(self) -> None:
+        self._admin_ports = await self._listen(self._config.server.admin, self._admin, "operators")
+        await self.pubsub.initialize()
+        await self._hub.start()
+        if self._servers is not None:
+            await self._servers.listen()
+        self._ports = await self._listen(self._config.server.listen, self._front, "clients")
+        self._state = "accepting"
+        if self._servers is not None:
+            self._servers.start()
+
+    def _start_failed(self, failure: Failure) -> None:
+        if not failure.check(CancelledError, BrokerAway):
+            self._state = f"start failed: {failure.value}"
+            self.started.errback(failure)
+
+    async def _stop(self) -> None:
+        await _stop_listening(self._ports)
+        if self._servers is not None:
+            await self._servers.stop().addTimeout(_FAREWELL_S, self._reactor, lambda *_: None)
+        await self._hub.drain(self._config.server.drain_s)
+        await self.pubsub.shutdown()
+        self._front.abort()
+        await _stop_listening(self._admin_ports)
+        self._log.info("All is closed")
+
+    async def _listen(self, endpoints: Iterable[str], factory: IProtocolFactory, whom: str) -> list[IListeningPort]:
+        ports = []
+        for description in endpoints:
+            port = await serverFromString(self._reactor, description).listen(factory)
+            _tune(port)
+            ports.append(port)
+            self._log.info("Listening for {whom} on {address}", whom=whom, address=_address(port))
+        return ports
+
+    def _make_front(self) -> FrontFactory:
+        limits = self._config.limits
+        websocket = WebSocketFactory(
+            self._reactor,
+            {NativeDialect.name: NativeDialect()},
+            self._hub.open,
+            WebSocketLimits(message_bytes=limits.message_bytes, unsent_bytes=limits.unsent_bytes),
+        )
+        front_limits = FrontLimits(
+            head_bytes=limits.request_head_bytes,
+            head_timeout_s=limits.request_head_s,
+            max_connections=limits.connections,
+        )
+        site = ClosingSite(public_resource(self.readiness), self._reactor)
+        return FrontFactory(self._reactor, site, websocket, origins=self._config.auth.origins, limits=front_limits)
+
+    def _make_admin(self) -> IProtocolFactory:
+        config = self._config
+        options = OperatorOptions(
+            api_keys=config.auth.api_keys,
+            hosts=config.server.admin_hosts,
+            body_bytes=config.limits.body_bytes,
+            head_bytes=config.limits.request_head_bytes,
+            batch_events=config.limits.batch_events,
+        )
+        stats = {
+            "server": lambda: {"server_id": self.pubsub.server_id, "state": self._state},
+            "health": self.pubsub.get_health_status,
+            "publisher": self.pubsub.get_publisher_stats,
+            "subscriber": self.pubsub.get_subscriber_stats,
+            "hub": self._hub.stats,
+            "front": lambda: {"connections": self._front.connections, "refusals": dict(self._front.refusals)},
+        }
+        return operator_site(self._reactor, self.pubsub, stats, self.readiness, options)
+
+
+def make_broker(reactor: Any, config: Config, server_id: str) -> IBroker:
+    """The broker that the settings name.
+
+    Raises:
+        ConfigError: the URL is not one, or the file of authorities cannot be read.
+    """
+    settings = config.broker
+    if settings.url == "memory://":
+        return MemoryBroker(reactor)
+    # txredisapi installs the reactor when it is imported.
+    from pulsetw.broker.redis.broker import RedisBroker
+    from pulsetw.broker.redis.options import RedisOptions
+
+    options = RedisOptions.from_url(settings.url, prefix=settings.prefix, ca_file=settings.ca_file)
+    options = evolve(options, max_reconnect_attempts=settings.max_reconnect_attempts)
+    return RedisBroker(reactor, options, server_id)
+
+
+def _pubsub_options(config: Config) -> PubSubOptions:
+    limits = config.limits
+    delays_s = [milliseconds / 1000 for milliseconds in limits.publish_retry_ms]
+    return PubSubOptions(limits.event_bytes, RetryOptions(delays_s, limits.waiting_publishes))
+
+
+def _hub_options(config: Config) -> HubOptions:
+    limits = config.limits
+    return HubOptions(
+        anonymous=config.auth.anonymous,
+        session=SessionLimits(limits.channels_per_connection, limits.ping_s),
+        ring_bytes=limits.ring_bytes,
+        pong_s=ceil(limits.pong_s),
+    )
+
+
+def _new_id() -> str:
+    return secrets.token_hex(12)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _raise_open_files() -> None:
+    """Each client is an open file; the limit that one starts with is often 1 024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    Relay._log.info("Up to {most} open files", most=most)
+
+
+def _tune(port: Any) -> None:
+    """A longer backlog, and a bound on what the kernel buffers for each client; accepted sockets inherit it."""
+    port.socket.listen(_BACKLOG)
+    port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+
+
+def _address(port: IListeningPort) -> str:
+    match port.getHost():
+        case IPv4Address(host=host, port=number):
+            return f"{host}:{number}"
+        case IPv6Address(host=host, port=number):
+            return f"[{host}]:{number}"
+        case other:
+            return str(getattr(other, "name", other))
+
+
+def _stop_listening(ports: Iterable[IListeningPort]) -> Deferred[Any]:
+    return gatherResults([succeed(port.stopListening()).addCallback(lambda waiting: waiting) for port in ports])

@@ -1,0 +1,87 @@
+"""``twistd pulsetw``: the command line, and what ends the process."""
+
+import atexit
+import os
+from typing import Any, ClassVar
+
+from twisted.application.service import IService
+from twisted.logger import Logger
+from twisted.python import usage
+from twisted.python.failure import Failure
+
+from pulsetw.config import Config, load
+from pulsetw.errors import ConfigError
+from pulsetw.version import __version__
+
+_log = Logger()
+
+
+class Options(usage.Options):
+    """Flags; they win over the environment, which wins over the file."""
+
+    synopsis = "[--config FILE] [--listen ENDPOINT ...] [--admin ENDPOINT ...] [--broker URL]"
+    longdesc = (
+        "Relays events to every WebSocket client that may see them. Every setting can stand in the file, or in the "
+        "environment as PULSETW_<SECTION>_<KEY>; docs/reference/configuration.md lists them."
+    )
+    optParameters: ClassVar = [  # noqa: N815 -- Twisted reads it
+        ["config", "c", None, "A TOML file with the settings"],
+        ["broker", "b", None, "memory://, redis://, rediss:// or redis+unix:// (default: memory://)"],
+    ]
+
+    config: Config
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self["listen"] = []
+        self["admin"] = []
+
+    def opt_listen(self, endpoint: str) -> None:
+        """An endpoint for clients, such as tcp:8080; may be given again and again (default: tcp:8080)."""
+        self["listen"].append(endpoint)
+
+    def opt_admin(self, endpoint: str) -> None:
+        """An endpoint for operators; may be given again and again (default: tcp:8081:interface=127.0.0.1)."""
+        self["admin"].append(endpoint)
+
+    def opt_version(self) -> None:
+        """Print the version and exit."""
+        print(f"pulsetw {__version__}")  # noqa: T201 -- for people
+        raise SystemExit(0)
+
+    def postOptions(self) -> None:  # noqa: N802 -- Twisted calls it
+        """Reads all settings: a mistake is told before anything starts."""
+        flags = {
+            key: value
+            for key, value in (
+                ("server.listen", self["listen"]),
+                ("server.admin", self["admin"]),
+                ("broker.url", self["broker"]),
+            )
+            if value
+        }
+        try:
+            self.config = load(self["config"], os.environ, flags)
+        except ConfigError as error:
+            raise usage.UsageError(str(error)) from None
+
+
+def makeService(options: Options) -> IService:  # noqa: N802 -- Twisted calls it
+    """The service that the flags ask for."""
+    from twisted.internet import reactor
+
+    from pulsetw.service import Relay
+
+    def failed(failure: Failure) -> None:
+        _log.critical("The relay cannot start: {reason}", reason=failure.getErrorMessage())
+        # twistd ends with 0 whatever happened; a supervisor should see that this was no orderly end.
+        atexit.register(os._exit, 1)
+        runner: Any = reactor
+        runner.callWhenRunning(runner.stop)
+
+    try:
+        relay = Relay(reactor, options.config)
+    except ConfigError as error:
+        raise SystemExit(f"pulsetw: {error}") from None
+    relay.started.addErrback(failed)
+    return relay
