@@ -22,7 +22,7 @@ START_LIMIT_S = 15
 
 def main() -> int:
     """Runs until Ctrl-C, or until one of the two ends by itself; the exit status."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     relay = start_relay()
     league = None
@@ -90,7 +90,7 @@ def end(process: "subprocess.Popen[bytes] | None") -> None:
     if process is None:
         return
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:

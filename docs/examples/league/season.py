@@ -43,6 +43,7 @@ class Player:
     draws: int = 0
     losses: int = 0
     form: str = ""
+    streak: int = 0
     leader: bool = False
 
 
@@ -203,6 +204,7 @@ def _count_result(player: Player, score: float) -> None:
     player.wins += score == 1
     player.draws += score == 0.5
     player.losses += score == 0
+    player.streak = player.streak + 1 if score == 1 else 0
     letter = {1: "W", 0.5: "D", 0: "L"}[score]
     player.form = (player.form + letter)[-FORM_LENGTH:]
 
@@ -226,9 +228,9 @@ def _won(player: Player, opponent: Player, lead: int) -> Iterator[tuple[str, str
     """The achievements of a win against an opponent who was better by `lead` points."""
     if player.wins == 1:
         yield "first_win", "First win of the season"
-    if player.form.endswith("WWWWW"):
-        yield "five_in_a_row", "Five in a row!"
-    elif player.form.endswith("WWW") and not player.form.endswith("WWWW"):
+    if player.streak == 3:
         yield "three_in_a_row", "Three in a row"
+    if player.streak == 5:
+        yield "five_in_a_row", "Five in a row!"
     if lead >= GIANT:
         yield "giant_killer", f"Giant killer: {opponent.name} was {lead} points ahead"

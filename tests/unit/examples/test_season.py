@@ -156,6 +156,21 @@ class AchievementTests(SynchronousTestCase):
             first = [player for kind, player, _ in self.unlocked(seed) if kind == "first_win"]
             self.assertEqual(len(first), len(set(first)))
 
+    def test_a_streak_is_told_once(self) -> None:
+        """Three and five wins in a row are told when they are reached, not at each win after."""
+        for seed in SEEDS:
+            streaks: dict[object, int] = {}
+            expected: list[tuple[str, object]] = []
+            for event in played(seed):
+                if event.type == "match_completed":
+                    for player in (event.data["player1Id"], event.data["player2Id"]):
+                        won = event.data["winnerId"] == player
+                        streaks[player] = streaks.get(player, 0) + 1 if won else 0
+                        kind = {3: "three_in_a_row", 5: "five_in_a_row"}.get(streaks[player])
+                        expected += [(kind, player)] if kind else []
+            told = [(kind, player) for kind, player, _ in self.unlocked(seed) if kind.endswith("in_a_row")]
+            self.assertEqual(told, expected)
+
     def test_a_giant_was_far_ahead(self) -> None:
         """A giant killer's opponent lost at least as many points as so great an upset is worth."""
         for seed in SEEDS:
