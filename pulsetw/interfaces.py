@@ -103,7 +103,10 @@ class IBroker(Interface):
         """
 
     def unsubscribe(name: str) -> None:
-        """Takes a subscription back: nothing that only this one asked for is received any more, at once."""
+        """Takes a subscription back: nothing that only this one asked for is received any more, at once.
+
+        A `subscribe` of the same name that still waits fires: there is nothing left to wait for.
+        """
 
     def status() -> BrokerStatus:
         """How it is now; cheap enough for every request."""

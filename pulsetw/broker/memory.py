@@ -88,9 +88,8 @@ class MemoryBroker:
         self._wanted.add(name)
         if self._is_ready:
             return succeed(None)
-        waiting = self._waiting.setdefault(name, [])
-        result: Deferred[None] = Deferred(waiting.remove)
-        waiting.append(result)
+        result: Deferred[None] = Deferred()
+        self._waiting.setdefault(name, []).append(result)
         return result
 
     def unsubscribe(self, name: str) -> None:

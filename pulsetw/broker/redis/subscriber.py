@@ -62,9 +62,8 @@ class Subscriber:
             self._send(True, [wire])
         elif self._subscriptions.stands(wire):
             return succeed(None)
-        waiting = self._waiting.setdefault(wire, [])
-        result: Deferred[None] = Deferred(waiting.remove)
-        waiting.append(result)
+        result: Deferred[None] = Deferred()
+        self._waiting.setdefault(wire, []).append(result)
         return result
 
     def unsubscribe(self, name: str) -> None:

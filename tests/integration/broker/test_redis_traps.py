@@ -38,10 +38,11 @@ async def test_subscribes_again(world: RedisWorld, redis: RedisServer) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_cut_while_auth_and_select_are_pending(world: RedisWorld, proxy: Proxy) -> None:
+async def test_cut_while_auth_and_select_are_pending(world: RedisWorld, proxy: Proxy, redis: RedisServer) -> None:
     """Trap "an error while AUTH or SELECT is pending": it is retried like any other."""
+    redis.ask("ACL", "SETUSER", "relay", "on", ">pw", "~*", "&*", "+@all")
     proxy.silent.add(DOWN)
-    broker, receiver = world.make(_url(proxy, "user:pw@") + "/1"), Recorder()
+    broker, receiver = world.make(_url(proxy, "relay:pw@") + "/1"), Recorder()
     broker.start(receiver)
     for _ in range(3):
         await until(lambda: len(proxy.pairs) == 2)
@@ -49,7 +50,10 @@ async def test_cut_while_auth_and_select_are_pending(world: RedisWorld, proxy: P
         await until(lambda: not proxy.pairs)
     await until(lambda: broker.status().reconnect_attempts >= 3)
     assert not broker.status().gave_up
-    await until(lambda: proxy.pairs, "it still tries")
+    proxy.silent.clear()
+    proxy.cut()
+    await until(lambda: receiver.is_ready)
+    assert {client["user"] for client in redis.clients()} == {"relay"}
 
 
 @pytest_twisted.ensureDeferred
