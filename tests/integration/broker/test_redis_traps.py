@@ -53,7 +53,7 @@ async def test_cut_while_auth_and_select_are_pending(world: RedisWorld, proxy: P
     proxy.silent.clear()
     proxy.cut()
     await until(lambda: receiver.is_ready)
-    assert {client["user"] for client in redis.clients()} == {"relay"}
+    await until(lambda: {client["user"] for client in redis.clients()} == {"relay"}, "Redis forgets what was cut")
 
 
 @pytest_twisted.ensureDeferred
