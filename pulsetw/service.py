@@ -7,7 +7,7 @@ import resource
 import secrets
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil
 from typing import Any
 
@@ -25,7 +25,7 @@ from pulsetw.catalogue import Catalogue
 from pulsetw.catalogue.builtin import SYSTEM_EVENTS
 from pulsetw.config import Config, load_channels
 from pulsetw.dialects.native import NativeDialect
-from pulsetw.errors import BrokerAway
+from pulsetw.errors import BrokerAway, ConfigError
 from pulsetw.hub.hub import Hub, HubOptions
 from pulsetw.interfaces import IBroker
 from pulsetw.pubsub.manager import PubSubManager, PubSubOptions
@@ -101,9 +101,13 @@ class Relay(Service):
             Fires when all is closed.
         """
         super().stopService()  # type: ignore[no-untyped-call]
-        self._state = "draining"
+        was_announced, self._state = self._state == "accepting", "draining"
         self._starting.cancel()
-        return Deferred.fromCoroutine(self._stop())
+        return Deferred.fromCoroutine(self._stop(was_announced))
+
+    def hurry(self) -> None:
+        """While it leaves: waits for no client's good-bye any more."""
+        self._front.abort()
 
     def readiness(self) -> Readiness:
         """Whether clients should be sent here, and why not."""
@@ -114,12 +118,12 @@ class Relay(Service):
         return Readiness(not reasons, reasons, broker_document(status, self._reactor.seconds()))
 
     async def _start(self) -> None:
-        self._admin_ports = await self._listen(self._config.server.admin, self._admin, "operators")
+        self._admin_ports = await self._listen("admin", self._admin, "operators")
         await self.pubsub.initialize()
         await self._hub.start()
         if self._servers is not None:
             await self._servers.listen()
-        self._ports = await self._listen(self._config.server.listen, self._front, "clients")
+        self._ports = await self._listen("listen", self._front, "clients")
         self._state = "accepting"
         if self._servers is not None:
             self._servers.start()
@@ -129,9 +133,9 @@ class Relay(Service):
             self._state = f"start failed: {failure.value}"
             self.started.errback(failure)
 
-    async def _stop(self) -> None:
+    async def _stop(self, was_announced: bool) -> None:
         await _stop_listening(self._ports)
-        if self._servers is not None:
+        if self._servers is not None and was_announced:
             await self._servers.stop().addTimeout(_FAREWELL_S, self._reactor, lambda *_: None)
         await self._hub.drain(self._config.server.drain_s)
         await self.pubsub.shutdown()
@@ -139,10 +143,14 @@ class Relay(Service):
         await _stop_listening(self._admin_ports)
         self._log.info("All is closed")
 
-    async def _listen(self, endpoints: Iterable[str], factory: IProtocolFactory, whom: str) -> list[IListeningPort]:
+    async def _listen(self, key: str, factory: IProtocolFactory, whom: str) -> list[IListeningPort]:
         ports = []
-        for description in endpoints:
-            port = await serverFromString(self._reactor, description).listen(factory)
+        endpoints: Sequence[str] = getattr(self._config.server, key)
+        for index, description in enumerate(endpoints):
+            try:
+                port = await serverFromString(self._reactor, description).listen(factory)
+            except Exception as error:  # what endpoints raise: a taken port, a missing file, a wrong key, ...
+                raise ConfigError(f"server.{key}[{index}]", f"cannot listen: {error}") from error
             _tune(port)
             ports.append(port)
             self._log.info("Listening for {whom} on {address}", whom=whom, address=_address(port))

@@ -2,7 +2,8 @@
 
 import atexit
 import os
-from typing import Any, ClassVar
+import signal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.application.service import IService
 from twisted.logger import Logger
@@ -12,6 +13,9 @@ from twisted.python.failure import Failure
 from pulsetw.config import Config, load
 from pulsetw.errors import ConfigError
 from pulsetw.version import __version__
+
+if TYPE_CHECKING:
+    from pulsetw.service import Relay
 
 _log = Logger()
 
@@ -72,16 +76,24 @@ def makeService(options: Options) -> IService:  # noqa: N802 -- Twisted calls it
 
     from pulsetw.service import Relay
 
+    reactor_core: Any = reactor
+
     def failed(failure: Failure) -> None:
         _log.critical("The relay cannot start: {reason}", reason=failure.getErrorMessage())
         # twistd ends with 0 whatever happened; a supervisor should see that this was no orderly end.
         atexit.register(os._exit, 1)
-        runner: Any = reactor
-        runner.callWhenRunning(runner.stop)
+        reactor_core.callWhenRunning(reactor_core.stop)
 
     try:
         relay = Relay(reactor, options.config)
     except ConfigError as error:
         raise SystemExit(f"pulsetw: {error}") from None
     relay.started.addErrback(failed)
+    reactor_core.addSystemEventTrigger("before", "shutdown", _hurry_on_signal, reactor_core, relay)
     return relay
+
+
+def _hurry_on_signal(reactor: Any, relay: "Relay") -> None:
+    """A second Ctrl-C or SIGTERM hurries; Twisted's own handlers would only complain that it is stopping already."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: reactor.callFromThread(relay.hurry))

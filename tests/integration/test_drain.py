@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest_twisted
 
-from tests.integration.clients import connect_all
+from tests.integration.clients import connect, connect_all
 from tests.integration.processes import RelayProcess
 from tests.integration.waiting import until
 
@@ -40,6 +40,25 @@ async def test_sigterm_tells_each_client_when_to_come_back(tmp_path: Path) -> No
             line for line in relay.log.splitlines() if "#error" in line or "Traceback" in line or "#critical" in line
         ]
         assert "All is closed" in relay.log
+    finally:
+        relay.close()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_second_signal_hurries(tmp_path: Path) -> None:
+    """A client that does not answer the good-bye is not waited for; nothing is complained about."""
+    relay = RelayProcess(tmp_path / "relay")
+    try:
+        await relay.becomes(ready=True)
+        client = await connect(relay.websocket)
+        client.transport.pauseProducing()
+        relay.signal(signal.SIGTERM)
+        await until(lambda: "Received SIGTERM" in relay.log, "it begins to leave")
+        relay.signal(signal.SIGTERM)
+        assert await relay.ended() == -signal.SIGTERM
+        assert "Traceback" not in relay.log
+        client.transport.resumeProducing()
+        await client.closed
     finally:
         relay.close()
 
