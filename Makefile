@@ -1,4 +1,4 @@
-# make run    the relay and the example league, to look at
+# make run    the relay and the example league, to look at; RELAY_PORT=, ADMIN_PORT=, LEAGUE_PORT= choose the ports
 # make test   all checks and tests
 # make picture   the README's picture of the league, anew
 
@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --config-settings editable_mode=compat
 # What an installation depends on; the sources themselves are used in place.
 DECLARED := setup.py pyproject.toml pulsetw/version.py twisted/plugins/pulsetw_plugin.py
+
+export RELAY_PORT ADMIN_PORT LEAGUE_PORT PACE
 
 .PHONY: run test lint unit integration picture clean
 

@@ -58,7 +58,12 @@ def convert(document: object, kind: type, *, lax: bool = False) -> Any:
 
 
 class Shape:
-    """The wire form of one attrs class of event data."""
+    """The wire form of one attrs class of event data.
+
+    Attributes:
+        kind: the class.
+        wire_names: its members as the wire names them.
+    """
 
     def __init__(self, kind: type) -> None:
         """Derives the twin of `kind`, an attrs class whose fields are JSON types, attrs classes, or containers of them.
@@ -71,6 +76,7 @@ class Shape:
         self.kind = kind
         self._twin: type[Any] = _twin(kind, forbid_unknown_fields=False)
         self._strict_twin: type[Any] = _twin(kind, forbid_unknown_fields=True)
+        self.wire_names = frozenset(member.encode_name for member in msgspec.structs.fields(self._twin))
         self._received = msgspec.json.Decoder(self._twin)
         self._published = msgspec.json.Decoder(self._strict_twin)
 
@@ -154,7 +160,7 @@ class Member:
         kind = msgspec.defstruct("Member", [("value", str, msgspec.field(name=name))])
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(kind)
 
-    def read(self, data: msgspec.Raw) -> str:
+    def read(self, data: msgspec.Raw, event_type: str) -> str:
         """The member's value.
 
         Raises:
@@ -163,7 +169,7 @@ class Member:
         try:
             value: str = self._decoder.decode(data).value
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise _as_event_error(error, "", "data") from None
+            raise _as_event_error(error, event_type, "data") from None
         return value
 
 

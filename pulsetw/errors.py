@@ -5,6 +5,8 @@
     PulsetwError
     ├── ConfigError           a setting; names its key
     ├── EventError            an event that is not what its type declares; names the field
+    │   ├── UnknownEventType  a type that its channel's declaration lacks
+    │   └── OversizedEvent    too many bytes
     ├── ChannelError          a channel that is not in the catalogue, or whose name no channel may have
     ├── BrokerError           one try to publish through the broker
     │   ├── BrokerAway        not sent: there is no connection, or its outbox is full
@@ -121,12 +123,16 @@ class UnknownEventType(EventError):
     """An event whose type its channel's declaration lacks: a typing mistake, or another server is newer."""
 
 
+class OversizedEvent(EventError):
+    """An event that takes more bytes than events may."""
+
+
 class ChannelError(PulsetwError):
     """A channel that no declaration or rule names, or a name that no channel may have.
 
     Attributes:
         channel: the name, as given.
-        problem: what was expected.
+        problem: what is wrong with it, as the end of a sentence about the channel.
     """
 
     def __init__(self, channel: str, problem: str) -> None:
@@ -135,7 +141,7 @@ class ChannelError(PulsetwError):
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"channel {self.channel[:200]!r}: {self.problem}"
+        return f"channel {self.channel[:200]!r} {self.problem}"
 
 
 class BrokerError(PulsetwError):
@@ -194,7 +200,8 @@ class PublishError(PulsetwError):
         self.attempts = attempts
 
     def __str__(self) -> str:
-        return f"event {self.event_id} to {self.channel}: {self.outcome} after {self.attempts} attempts: {self.cause}"
+        tries = f" after {self.attempts} tries" if self.attempts > 1 else ""
+        return f"event {self.event_id} to {self.channel}: {self.outcome}{tries}: {self.cause}"
 
 
 class TooManyWaiting(PublishError):

@@ -4,7 +4,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from pulsetw.catalogue.builtin import (
     SYSTEM_EVENTS,
@@ -59,11 +58,8 @@ class Servers:
         self._say(ServerHeartbeat(self._pubsub.server_id, __version__, uptime_s, connections))
 
     def _say(self, event: object) -> Deferred[None]:
-        def failed(failure: Failure) -> None:
-            # The state of the broker has its own log lines.
-            self._log.debug("{event} was not said: {reason}", event=type(event).__name__, reason=failure.value)
-
-        return self._pubsub.publish(SYSTEM_EVENTS, event).addCallbacks(lambda _: None, failed)
+        # A failure is counted by the publisher, and the state of the broker has its own log lines.
+        return self._pubsub.publish(SYSTEM_EVENTS, event).addBoth(lambda _: None)
 
     def _heard(self, channel: str, event: Event) -> None:  # noqa: ARG002 -- a callback's arguments
         if isinstance(event.data, DisconnectPlayer):

@@ -131,9 +131,11 @@ class Relay(Service):
     def _start_failed(self, failure: Failure) -> None:
         if not failure.check(CancelledError, BrokerAway):
             self._state = f"start failed: {failure.value}"
+            self._log.critical("The relay cannot start: {reason}", reason=str(failure.value))
             self.started.errback(failure)
 
     async def _stop(self, was_announced: bool) -> None:
+        self._log.info("Leaving: {count} clients are told", count=self._hub.stats()["connections"])
         await _stop_listening(self._ports)
         if self._servers is not None and was_announced:
             await self._servers.stop().addTimeout(_FAREWELL_S, self._reactor, lambda *_: None)

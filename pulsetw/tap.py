@@ -6,7 +6,6 @@ import signal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.application.service import IService
-from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.failure import Failure
 
@@ -16,8 +15,6 @@ from pulsetw.version import __version__
 
 if TYPE_CHECKING:
     from pulsetw.service import Relay
-
-_log = Logger()
 
 
 class Options(usage.Options):
@@ -67,7 +64,7 @@ class Options(usage.Options):
         try:
             self.config = load(self["config"], os.environ, flags)
         except ConfigError as error:
-            raise usage.UsageError(str(error)) from None
+            raise SystemExit(f"pulsetw: {error}") from None
 
 
 def makeService(options: Options) -> IService:  # noqa: N802 -- Twisted calls it
@@ -78,8 +75,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 -- Twisted calls it
 
     reactor_core: Any = reactor
 
-    def failed(failure: Failure) -> None:
-        _log.critical("The relay cannot start: {reason}", reason=failure.getErrorMessage())
+    def failed(_: Failure) -> None:
         # twistd ends with 0 whatever happened; a supervisor should see that this was no orderly end.
         atexit.register(os._exit, 1)
         reactor_core.callWhenRunning(reactor_core.stop)

@@ -84,6 +84,11 @@ class Channel:
         self._shapes = {event_type(kind): Shape(kind) for kind in self.events}
         self._other = None if self.others is None else _ANY_OBJECT if self.others is dict else Shape(self.others)
         self._user = Member(self.user_field) if self.user_field else None
+        for shape in (*self._shapes.values(), self._other):
+            if self.user_field and isinstance(shape, Shape) and self.user_field not in shape.wire_names:
+                raise ValueError(
+                    f"channel {self.name!r}: {shape.kind.__name__} has no {self.user_field!r} (user_field)"
+                )
 
     def prepare(self, event: Event) -> Event:
         """The event with its data checked and as JSON text, ready to be published.
@@ -92,7 +97,9 @@ class Channel:
             UnknownEventType: the channel takes no events of this type.
             EventError: names the member of the data that is wrong and what was expected.
         """
-        return evolve(event, data=self._shape(event).encode(event.data, event.type))
+        prepared = evolve(event, data=self._shape(event).encode(event.data, event.type))
+        self.user_of(prepared)
+        return prepared
 
     def check(self, event: Event) -> None:
         """Checks an event that was received; its data is JSON text.
@@ -102,6 +109,7 @@ class Channel:
             EventError: names the member of the data that is wrong and what was expected.
         """
         self._shape(event).check(text_of(event), event.type)
+        self.user_of(event)
 
     def typed(self, event: Event) -> Event:
         """The checked event with its data as attrs instance, or as plain types where no class describes it."""
@@ -109,12 +117,16 @@ class Channel:
         return evolve(event, data=shape.decode(text_of(event)))
 
     def user_of(self, event: Event) -> str:
-        """The user that a checked event is meant for; "" where the channel's audience is no single user."""
-        return self._user.read(text_of(event)) if self._user is not None else ""
+        """The user that an event is meant for, its data JSON text; "" where the channel's audience is no single user.
+
+        Raises:
+            EventError: the data does not name one.
+        """
+        return self._user.read(text_of(event), event.type) if self._user is not None else ""
 
     def _shape(self, event: Event) -> Shape | AnyObject:
         shape = self._shapes.get(event.type, self._other)
         if shape is None:
             known = ", ".join(sorted(self._shapes)) or "none"
-            raise UnknownEventType(event.type, "type", f"{self.name} has no such event type; it has: {known}")
+            raise UnknownEventType("", "type", f"{self.name} has no event type {event.type[:200]!r}; it has: {known}")
         return shape

@@ -25,9 +25,12 @@ def check_name(name: str) -> str:
         ChannelError: no channel may have this name.
     """
     if not _name.fullmatch(name):
-        raise ChannelError(name, f"a name is 1 to {MAX_NAME_CHARACTERS} of A-Z a-z 0-9 _ - = @ . ; : # $ ! /")
+        raise ChannelError(
+            name,
+            f"has no name for one: expected 1 to {MAX_NAME_CHARACTERS} of A-Z a-z 0-9 _ - = @ . ; : # $ ! /",
+        )
     if name.startswith(RESERVED):
-        raise ChannelError(name, f"names under {RESERVED} are the relay's own")
+        raise ChannelError(name, f"has a name under {RESERVED}, which are the relay's own")
     return name
 
 
@@ -43,9 +46,9 @@ def check_pattern(pattern: str) -> str:
         ChannelError: no channel could match.
     """
     if not _pattern.fullmatch(pattern):
-        raise ChannelError(pattern, "a pattern is a channel's name with * for any characters")
+        raise ChannelError(pattern, "is no pattern: expected a channel's name with * for any characters")
     if pattern.startswith(RESERVED):
-        raise ChannelError(pattern, f"names under {RESERVED} are the relay's own")
+        raise ChannelError(pattern, f"has a name under {RESERVED}, which are the relay's own")
     return pattern
 
 

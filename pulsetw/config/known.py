@@ -28,7 +28,7 @@ class Given:
     Attributes:
         key: its full name.
         value: not checked yet.
-        origin: where it stood, for an error's text; "" = the file.
+        origin: where it stood, for an error's text.
         lax: texts may stand for numbers and booleans.
     """
 

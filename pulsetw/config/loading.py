@@ -31,14 +31,14 @@ def load(path: str | None, environ: Mapping[str, str], flags: Mapping[str, objec
         ConfigError: the first mistake found: the key (or the file, or the variable), what was found, what was expected.
     """
     document = _read_file(Path(path)) if path is not None else {}
-    given = [*_settings(document), *read_environment(environ, url_is_given="broker.url" in flags)]
+    given = [*_settings(document, path or ""), *read_environment(environ, url_is_given="broker.url" in flags)]
     given += [Given(key, value, "the command line") for key, value in flags.items()]
     values: dict[str, tuple[object, str]] = {}
     for setting in given:
         if setting.key not in HINTS:
             raise _unknown(setting.key)
         values[setting.key] = (_convert(setting, HINTS[setting.key]), setting.origin)
-    return _build(values, _rules(document))
+    return _build(values, _rules(document, path or ""))
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -54,17 +54,19 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(str(path), "is nested too deeply") from None
 
 
-def _settings(document: Mapping[str, object]) -> Iterator[Given]:
+def _settings(document: Mapping[str, object], path: str) -> Iterator[Given]:
     """The file's settings, but for the channels' rules."""
     for section, table in document.items():
         if section not in _TABLES:
-            raise ConfigError(section, no_such("table", nearest(section, _TABLES), f"there are: {', '.join(_TABLES)}"))
+            meant = nearest(section, _TABLES) or nearest_key(f".{section}")
+            problem = no_such("table", meant, f"there are: {', '.join(_TABLES)}")
+            raise ConfigError(section, problem + _source(path))
         members = _table(section, table)
         if section != "channels":
-            yield from (Given(f"{section}.{name}", value) for name, value in members.items())
+            yield from (Given(f"{section}.{name}", value, path) for name, value in members.items())
 
 
-def _rules(document: Mapping[str, object]) -> dict[str, Rule]:
+def _rules(document: Mapping[str, object], path: str) -> dict[str, Rule]:
     """The channels' rules, which only the file can have."""
     rules = {}
     for name, table in _table("channels", document.get("channels", {})).items():
@@ -76,7 +78,7 @@ def _rules(document: Mapping[str, object]) -> dict[str, Rule]:
                 raise ConfigError(f"{key}.{member}", no_such("setting", nearest(member, _RULE_HINTS), known))
         rules[name] = Rule(
             **{
-                member: _convert(Given(f"{key}.{member}", value), _RULE_HINTS[member])
+                member: _convert(Given(f"{key}.{member}", value, path), _RULE_HINTS[member])
                 for member, value in members.items()
             }
         )

@@ -231,6 +231,7 @@ class Connection:
         if isinstance(error, ChannelError):
             return CommandError(ErrorCode.UNKNOWN_CHANNEL, str(error))
         if isinstance(error, (PublishError, BrokerError)):
-            return CommandError(ErrorCode.NOT_AVAILABLE, f"the broker is away: {error}")
+            outcome = error.outcome
+            return CommandError(ErrorCode.NOT_AVAILABLE, f"the event could not be published: {outcome}")
         self._log.failure("A command of {client} failed", failure, client=self.client)
         return CommandError(ErrorCode.INTERNAL)

@@ -15,7 +15,7 @@ from pulsetw.catalogue import Catalogue, check_pattern, is_pattern
 from pulsetw.catalogue.builtin import PLAYER_NOTIFICATIONS
 from pulsetw.catalogue.channel import event_type
 from pulsetw.codec import encode_envelope
-from pulsetw.errors import BrokerAway, ChannelError, EventError, PublishError, PulsetwError
+from pulsetw.errors import BrokerAway, ChannelError, EventError, OversizedEvent, PublishError, PulsetwError
 from pulsetw.interfaces import IBroker, IChannels, IFollower, IReceiver
 from pulsetw.model import Event, Position
 from pulsetw.pubsub.listeners import Callback, Listeners
@@ -287,7 +287,7 @@ class PubSubManager:
     def _check_size(self, event: Event, payload: bytes) -> None:
         limit = self._options.max_event_bytes
         if limit and len(payload) > limit:
-            raise EventError(
+            raise OversizedEvent(
                 event.type, "", f"the event takes {len(payload)} bytes; at most {limit} (limits.event_bytes)"
             )
 

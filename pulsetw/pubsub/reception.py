@@ -74,7 +74,7 @@ class Reception:
         except UnknownEventType as error:
             self._drop("unknown_type", name, str(error))
         except EventError as error:
-            self._drop("invalid", name, str(error))
+            self._drop("invalid", name, str(error), error.field)
         else:
             self._accept(channel, publication)
 
@@ -138,9 +138,9 @@ class Reception:
                 name = getattr(callback, "__qualname__", repr(callback))
                 result.addErrback(partial(self._failed, "callback", name))
 
-    def _drop(self, cause: str, channel: str, problem: str) -> None:
+    def _drop(self, cause: str, channel: str, problem: str, field: str = "") -> None:
         self.stats.failed(cause)
-        if self._should_tell(cause, channel):
+        if self._should_tell(cause, channel, field):
             self._log.warn(
                 "An event on {channel!r} was dropped ({cause}): {problem!r}",
                 channel=channel,

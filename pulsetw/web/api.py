@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pulsetw.errors import ChannelError, ErrorCode, EventError, PublishError, TooManyWaiting
+from pulsetw.errors import ChannelError, ErrorCode, EventError, OversizedEvent, PublishError, TooManyWaiting
 from pulsetw.model import Event, Position
 from pulsetw.web.answer import Answer, Refusal, json_answer, json_error
 from pulsetw.web.reading import PublishRequest, read_batch, read_publish
@@ -106,6 +106,8 @@ def _refusal(error: ChannelError | EventError | PublishError, where: str = "") -
     """What a backend is told of an error."""
     if isinstance(error, ChannelError):
         return Refusal(404, ErrorCode.UNKNOWN_CHANNEL, str(error), details={"field": f"{where}channel"})
+    if isinstance(error, OversizedEvent):
+        return Refusal(413, ErrorCode.LIMIT_EXCEEDED, str(error))
     if isinstance(error, EventError):
         path = where + error.field if error.field else where.rstrip(".")
         return Refusal(400, ErrorCode.BAD_REQUEST, str(error), details={"field": path} if path else {})

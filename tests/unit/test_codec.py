@@ -102,9 +102,9 @@ class AnyObjectTests(SynchronousTestCase):
 class MemberTests(SynchronousTestCase):
     def test_one_member_is_read(self):
         """The user of an event is found without decoding all of it."""
-        self.assertEqual(Member("playerId").read(Raw(b'{"x":[1],"playerId":"p1"}')), "p1")
-        with self.assertRaisesRegex(EventError, "data.playerId: missing"):
-            Member("playerId").read(Raw(b"{}"))
+        self.assertEqual(Member("playerId").read(Raw(b'{"x":[1],"playerId":"p1"}'), "t"), "p1")
+        with self.assertRaisesRegex(EventError, "t data.playerId: missing"):
+            Member("playerId").read(Raw(b"{}"), "t")
 
 
 class EnvelopeTests(SynchronousTestCase):

@@ -47,9 +47,9 @@ class WordingTests(SynchronousTestCase):
             (Disconnect(DisconnectCode.DRAINING), "3001 draining"),
             (
                 PublishError("a:b", "7", "unknown", "no answer", 4),
-                "event 7 to a:b: unknown after 4 attempts: no answer",
+                "event 7 to a:b: unknown after 4 tries: no answer",
             ),
-            (TooManyWaiting("a:b", "7", 9), "event 7 to a:b: not sent after 0 attempts: 9 publishes wait already"),
+            (TooManyWaiting("a:b", "7", 9), "event 7 to a:b: not sent: 9 publishes wait already"),
         ]
         self.assertEqual([str(error) for error, _ in cases], [text for _, text in cases])
 

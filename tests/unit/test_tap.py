@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from twisted.application.service import IService
-from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.service import Relay
@@ -33,7 +32,7 @@ class OptionsTests(SynchronousTestCase):
             (("--listen", "nonsense"), "server.listen.*"),
             (("--config", "/no/such/file"), "/no/such/file: cannot be read"),
         ):
-            with self.assertRaisesRegex(UsageError, words):
+            with self.assertRaisesRegex(SystemExit, "pulsetw: " + words):
                 self.parse(*arguments)
 
     def test_the_service_is_a_relay(self):

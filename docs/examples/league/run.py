@@ -15,9 +15,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 RELAY, ADMIN, LEAGUE = (
-    int(os.environ.get(f"{name}_PORT", port)) for name, port in (("RELAY", 8080), ("ADMIN", 8081), ("LEAGUE", 8000))
+    int(os.environ.get(f"{name}_PORT") or port) for name, port in (("RELAY", 8080), ("ADMIN", 8081), ("LEAGUE", 8000))
 )
 START_LIMIT_S = 15
+PORTS = "If a port is taken, choose others: make run RELAY_PORT=18080 ADMIN_PORT=18081 LEAGUE_PORT=18000"
 
 
 def main() -> int:
@@ -27,7 +28,9 @@ def main() -> int:
     relay = start_relay()
     league = None
     try:
-        wait_until_ready(relay)
+        if not is_up(relay):
+            print(f"The relay did not start; above it says why. {PORTS}", file=sys.stderr)
+            return 1
         league = start_league()
         print(f"The relay:  ws://127.0.0.1:{RELAY}/ws?channels=match:events   for any WebSocket client", flush=True)
         print(f"Operators:  http://127.0.0.1:{ADMIN}/health/ready   Ctrl-C ends all.", flush=True)
@@ -40,7 +43,7 @@ def main() -> int:
             signal.signal(number, signal.SIG_IGN)
         for process in (league, relay):
             end(process)
-    print("One of the two has ended; so has the other.", file=sys.stderr)
+    print(f"One of the two has ended; above it says why. {PORTS}", file=sys.stderr)
     return 1
 
 
@@ -56,8 +59,8 @@ def start_relay() -> "subprocess.Popen[bytes]":
     return start(command, {**os.environ, "PULSETW_AUTH_ORIGINS": pages})
 
 
-def wait_until_ready(relay: "subprocess.Popen[bytes]") -> None:
-    """The league would knock in vain before; with a Redis that is away the relay tells why it is not ready."""
+def is_up(relay: "subprocess.Popen[bytes]") -> bool:
+    """Waits until the relay is ready, or as long as one likes to look at nothing; whether it lives then."""
     deadline = time.monotonic() + START_LIMIT_S
     while relay.poll() is None and time.monotonic() < deadline:
         try:
@@ -65,7 +68,8 @@ def wait_until_ready(relay: "subprocess.Popen[bytes]") -> None:
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.05)
         else:
-            return
+            break
+    return relay.poll() is None
 
 
 def start_league() -> "subprocess.Popen[bytes]":
@@ -75,7 +79,7 @@ def start_league() -> "subprocess.Popen[bytes]":
         *("--relay", f"http://127.0.0.1:{ADMIN}"),
         *("--ws", f"ws://127.0.0.1:{RELAY}/ws"),
         *("--listen", f"tcp:{LEAGUE}:interface=127.0.0.1"),
-        *("--pace", os.environ.get("PACE", "1")),
+        *("--pace", os.environ.get("PACE") or "1"),
     ]
     return start(command, dict(os.environ))
 

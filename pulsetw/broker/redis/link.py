@@ -10,7 +10,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
-from twisted.logger import Logger
+from twisted.logger import Logger, LogPublisher
 from twisted.python.failure import Failure
 
 from pulsetw.broker.redis.options import RedisOptions
@@ -95,7 +95,7 @@ class Link:
         self._turn: IDelayedCall | None = None  # until the next connection is awaited
         self._ending: IDelayedCall | None = None  # until it gives up
         self._preparing: Deferred[None] | None = None
-        self._service = ClientService(
+        self._service = _QuietClientService(
             endpoint, _Connections(reactor, self, use.pushed is not None), self._wait_s, reactor
         )
 
@@ -252,6 +252,12 @@ class Link:
 
     def _stumbled(self, failure: Failure) -> None:
         self._log.failure("the {name} failed in our own code", failure, name=self._name)
+
+
+class _QuietClientService(ClientService):
+    """Without a log line for each try: the link says what changes, by name and with the reason."""
+
+    _log = Logger(observer=LogPublisher())
 
 
 class _Connections(Factory):

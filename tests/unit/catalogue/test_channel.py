@@ -34,6 +34,8 @@ class DeclarationTests(SynchronousTestCase):
         self.assertRaises(TypeError, Channel, "a", events=[dict])
         self.assertRaises(ValueError, Channel, "a", audience=Audience.USER)
         self.assertRaises(ValueError, Channel, "a", user_field="x")
+        with self.assertRaisesRegex(ValueError, "ToldUser has no 'userId'"):
+            Channel("a", events=[ToldUser], audience=Audience.USER, user_field="userId")
 
 
 class EventTests(SynchronousTestCase):
@@ -54,7 +56,9 @@ class EventTests(SynchronousTestCase):
 
     def test_another_type_is_refused_with_those_that_there_are(self):
         """A typing mistake in the type is found by reading the error."""
-        with self.assertRaisesRegex(UnknownEventType, "shop:prices has no such event type; it has: price_changed"):
+        with self.assertRaisesRegex(
+            UnknownEventType, "type: shop:prices has no event type 'price_change'; it has: price_changed"
+        ):
             self.channel.prepare(Event("price_change", {}))
         with self.assertRaises(UnknownEventType):
             self.channel.check(Event("price_change", Raw(b"{}")))
@@ -74,3 +78,10 @@ class EventTests(SynchronousTestCase):
         channel = Channel("told", others=ToldUser, audience=Audience.USER, user_field="userName")
         self.assertEqual(channel.user_of(channel.prepare(Event("hello", ToldUser("ann")))), "ann")
         self.assertEqual(self.channel.user_of(Event("price_changed", Raw(b"{}"))), "")
+
+    def test_an_event_for_nobody_is_refused(self):
+        """Where any object may come: when it is published, and when it is received."""
+        channel = Channel("told", others=dict, audience=Audience.USER, user_field="userName")
+        for check in (channel.prepare, channel.check):
+            with self.assertRaisesRegex(EventError, "hello data.userName: missing"):
+                check(Event("hello", Raw(b"{}")))

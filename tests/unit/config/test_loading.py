@@ -44,7 +44,7 @@ BROKEN = {
     "a key twice": ("[server]\nadmin = []\nadmin = []", "FILE", "Cannot overwrite a value"),
     "bytes that are no UTF-8": (b"# \xe9", "FILE", "byte 3"),
     "an unknown table": ("[limit]\nping_s = 3", "limit", "did you mean limits?"),
-    "a setting outside of any table": ("ping_s = 3", "ping_s", "there are: server, broker"),
+    "a setting outside of any table": ("ping_s = 3", "ping_s", "did you mean limits.ping_s?"),
     "a table that is none": ("limits = 3", "limits", "expected a table, found int"),
     "an unknown setting": ("[server]\nworkers = 4", "server.workers", "server has: listen, admin"),
     "a typing mistake": ("[server]\nlisten_ = []", "server.listen_", "did you mean server.listen?"),

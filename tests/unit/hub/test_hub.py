@@ -194,15 +194,15 @@ class CommandTests(HubTests):
         self.command(client, op="publish", id=1, **event)
         self.assertEqual(self.told(client), [{"op": "published", "id": 1, "channel": "open:1"}])
         self.assertEqual(self.source.calls[-1], ("publish", "open:1", "t", b'{"a": 1}'))
-        for failure, code in (
-            (EventError("t", "data.a", "Expected str, got int"), 107),
-            (PublishError("open:1", "e", "unknown", "no answer", 4), 108),
+        for failure, code, words in (
+            (EventError("t", "data.a", "Expected str, got int"), 107, "t data.a: Expected str, got int"),
+            (PublishError("open:1", "e", "unknown", "no answer", 4), 108, "could not be published: unknown"),
         ):
             self.source.failure = failure
             self.command(client, op="publish", id=2, **event)
             [error] = self.told(client)
             self.assertEqual((error["code"], error["id"]), (code, 2))
-            self.assertIn(str(failure), error["message"])
+            self.assertIn(words, error["message"])
 
     def test_an_error_of_ours_costs_one_command_and_tells_nothing(self):
         """The log has the traceback, the client a code."""
