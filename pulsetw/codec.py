@@ -7,7 +7,7 @@ so a `Shape` derives from each class a twin that can be renamed, and all checkin
 import re
 import types
 import typing
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
 import msgspec
@@ -144,8 +144,12 @@ class AnyObject:
         Raises:
             EventError: the data is no JSON object.
         """
-        if bytes(data)[:1] != b"{":
-            raise EventError(event_type, "data", "Expected object")
+        try:
+            document = msgspec.json.decode(data)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
+            raise _as_event_error(error, event_type, "data") from None
+        if not isinstance(document, dict):
+            raise EventError(event_type, "data", f"Expected object, got {type(document).__name__}")
 
     def decode(self, data: msgspec.Raw) -> object:
         """The plain types that checked data stands for."""
@@ -173,16 +177,24 @@ class Member:
         return value
 
 
-class _Envelope(msgspec.Struct, rename="camel", omit_defaults=True):
-    """An event on the broker. `timestamp` may be a float: other languages have no other number."""
+MAX_NAME_CHARACTERS = 200
+"""The longest event type, event id, server id or client id."""
 
-    type: str
+_Name = Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARACTERS)]
+# Other languages have no other number than a float; beyond 2^53 it is none that JavaScript could tell.
+_Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53)] | Annotated[float, msgspec.Meta(ge=0, le=2**53)]
+
+
+class _Envelope(msgspec.Struct, rename="camel", omit_defaults=True):
+    """An event on the broker."""
+
+    type: _Name
     data: msgspec.Raw
-    timestamp: int | float = 0
-    server_id: str = ""
-    id: str = ""
+    timestamp: _Milliseconds = 0
+    server_id: _Name = ""
+    id: _Name = ""
     tags: dict[str, str] | None = None
-    exclude: str = ""
+    exclude: _Name = ""
 
 
 _envelopes = msgspec.json.Decoder(_Envelope)

@@ -7,14 +7,14 @@ import resource
 import secrets
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import ceil
 from typing import Any
 
 from attrs import evolve
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
@@ -50,7 +50,8 @@ class Relay(Service):
 
     Attributes:
         pubsub: publishes and calls back, for the application around it.
-        started: fires when clients are accepted; fails if that cannot be (a port is taken, say).
+        started: fires when clients are accepted; fails with `ConfigError` if that cannot be (a port is taken, say).
+            Where the relay is stopped before, it never fires.
     """
 
     _log = Logger()
@@ -81,6 +82,7 @@ class Relay(Service):
         )
         self._hub = Hub(self.pubsub, catalogue, reactor, _hub_options(config), _new_id, random.random)
         self._servers = Servers(self.pubsub, self._hub, reactor) if SYSTEM_EVENTS in catalogue.names else None
+        self._websocket = self._make_websocket()
         self._front = self._make_front()
         self._admin = self._make_admin()
 
@@ -118,12 +120,12 @@ class Relay(Service):
         return Readiness(not reasons, reasons, broker_document(status, self._reactor.seconds()))
 
     async def _start(self) -> None:
-        self._admin_ports = await self._listen("admin", self._admin, "operators")
+        await self._listen(self._admin_ports, "admin", self._admin, "operators")
         await self.pubsub.initialize()
         await self._hub.start()
         if self._servers is not None:
             await self._servers.listen()
-        self._ports = await self._listen("listen", self._front, "clients")
+        await self._listen(self._ports, "listen", self._front, "clients")
         self._state = "accepting"
         if self._servers is not None:
             self._servers.start()
@@ -136,43 +138,66 @@ class Relay(Service):
 
     async def _stop(self, was_announced: bool) -> None:
         self._log.info("Leaving: {count} clients are told", count=self._hub.stats()["connections"])
-        await _stop_listening(self._ports)
-        if self._servers is not None and was_announced:
-            await self._servers.stop().addTimeout(_FAREWELL_S, self._reactor, lambda *_: None)
-        await self._hub.drain(self._config.server.drain_s)
-        await self.pubsub.shutdown()
+        # Whatever fails, the steps after it are taken.
+        unsaid = self._log.failureHandler("A step of leaving failed")
+        with unsaid:
+            await self._stop_listening(self._ports)
+        with unsaid:
+            if self._servers is not None and was_announced:
+                await self._servers.stop().addTimeout(_FAREWELL_S, self._reactor, lambda *_: None)
+        with unsaid:
+            await self._hub.drain(self._config.server.drain_s)
+        with unsaid:
+            await self.pubsub.shutdown()
         self._front.abort()
-        await _stop_listening(self._admin_ports)
+        with unsaid:
+            await self._stop_listening(self._admin_ports)
         self._log.info("All is closed")
 
-    async def _listen(self, key: str, factory: IProtocolFactory, whom: str) -> list[IListeningPort]:
-        ports = []
+    def _stop_listening(self, ports: list[IListeningPort]) -> Deferred[Any]:
+        closing = [maybeDeferred(port.stopListening) for port in ports]
+        ports.clear()
+        return gatherResults(closing, consumeErrors=True).addTimeout(_FAREWELL_S, self._reactor)
+
+    async def _listen(self, ports: list[IListeningPort], key: str, factory: IProtocolFactory, whom: str) -> None:
         endpoints: Sequence[str] = getattr(self._config.server, key)
         for index, description in enumerate(endpoints):
             try:
                 port = await serverFromString(self._reactor, description).listen(factory)
             except Exception as error:  # what endpoints raise: a taken port, a missing file, a wrong key, ...
                 raise ConfigError(f"server.{key}[{index}]", f"cannot listen: {error}") from error
-            _tune(port)
             ports.append(port)
+            _tune(port)
             self._log.info("Listening for {whom} on {address}", whom=whom, address=_address(port))
-        return ports
 
-    def _make_front(self) -> FrontFactory:
+    def _make_websocket(self) -> WebSocketFactory:
         limits = self._config.limits
-        websocket = WebSocketFactory(
+        return WebSocketFactory(
             self._reactor,
             {NativeDialect.name: NativeDialect()},
             self._hub.open,
             WebSocketLimits(message_bytes=limits.message_bytes, unsent_bytes=limits.unsent_bytes),
         )
+
+    def _make_front(self) -> FrontFactory:
+        limits = self._config.limits
         front_limits = FrontLimits(
             head_bytes=limits.request_head_bytes,
             head_timeout_s=limits.request_head_s,
             max_connections=limits.connections,
         )
         site = ClosingSite(public_resource(self.readiness), self._reactor)
-        return FrontFactory(self._reactor, site, websocket, origins=self._config.auth.origins, limits=front_limits)
+        return FrontFactory(
+            self._reactor, site, self._websocket, origins=self._config.auth.origins, limits=front_limits
+        )
+
+    def _front_stats(self) -> dict[str, object]:
+        refusals, failures = self._front.refusals, self._websocket.failures
+        return {
+            "connections": self._front.connections,
+            "refusals": {str(status): count for status, count in refusals.items()},
+            "failures": {str(code): count for code, count in failures.items()},
+        }
 
     def _make_admin(self) -> IProtocolFactory:
         config = self._config
@@ -189,7 +214,7 @@ class Relay(Service):
             "publisher": self.pubsub.get_publisher_stats,
             "subscriber": self.pubsub.get_subscriber_stats,
             "hub": self._hub.stats,
-            "front": lambda: {"connections": self._front.connections, "refusals": dict(self._front.refusals)},
+            "front": self._front_stats,
         }
         return operator_site(self._reactor, self.pubsub, stats, self.readiness, options)
 
@@ -224,7 +249,7 @@ def _hub_options(config: Config) -> HubOptions:
         anonymous=config.auth.anonymous,
         session=SessionLimits(limits.channels_per_connection, limits.ping_s),
         ring_bytes=limits.ring_bytes,
-        pong_s=ceil(limits.pong_s),
+        pong_s=min(ceil(limits.pong_s), limits.ping_s),
     )
 
 
@@ -245,6 +270,8 @@ def _raise_open_files() -> None:
 
 def _tune(port: Any) -> None:
     """A longer backlog, and a bound on what the kernel buffers for each client; accepted sockets inherit it."""
+    if not hasattr(port, "socket"):
+        return  # no port of Twisted's own: it looks after itself
     port.socket.listen(_BACKLOG)
     port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
 
@@ -257,7 +284,3 @@ def _address(port: IListeningPort) -> str:
             return f"[{host}]:{number}"
         case other:
             return str(getattr(other, "name", other))
-
-
-def _stop_listening(ports: Iterable[IListeningPort]) -> Deferred[Any]:
-    return gatherResults([succeed(port.stopListening()).addCallback(lambda waiting: waiting) for port in ports])

@@ -96,10 +96,16 @@ class Session:
     _began: bool = field(default=False, init=False)
 
     def begin(self, channels: Iterable[str]) -> list[Effect]:
-        """What follows from the channels that the client named in its URL: quiet subscriptions, one after the other."""
+        """What follows from the channels that the client named in its URL: quiet subscriptions, one after the other.
+
+        Names beyond the limit are not looked at: one error is for all of them.
+        """
         effects: list[Effect] = []
         wanted: set[str] = set()
-        for channel in channels:
+        for number, channel in enumerate(channels):
+            if 0 < self.limits.channels <= number:
+                too_many = CommandError(ErrorCode.LIMIT_EXCEEDED, f"a connection takes {self.limits.channels} channels")
+                return [*effects, Send(Failed(None, too_many))]
             command = Subscribe(None, channel)
             try:
                 self._check_subscribe(channel, wanted)

@@ -9,7 +9,7 @@ still needs, up to `max_bytes`; who needs more than that is told of a gap.
 from collections import deque
 from collections.abc import Iterator
 
-from attrs import define, field
+from attrs import frozen
 
 from pulsetw.commands import Gap
 from pulsetw.hub.connection import Connection
@@ -20,23 +20,23 @@ from pulsetw.model import Publication
 _CATCH_UP_BYTES = 65536
 
 
-@define(eq=False)
+# What an entry takes besides its bytes.
+_ENTRY_BYTES = 400
+
+
+@frozen(eq=False)
 class _Entry:
-    """A publication, encoded at most once for each kind of connection."""
+    """A publication, encoded once for each kind of connection that the channel has."""
 
-    publication: Publication
-    size: int
-    _encoded: dict[Wire, bytes] = field(factory=dict, init=False)
+    encoded: dict[Wire, bytes]
+    exclude: str
 
-    def bytes_for(self, wire: Wire) -> bytes:
-        encoded = self._encoded.get(wire)
-        if encoded is None:
-            encoded = self._encoded[wire] = wire.publication(self.publication)
-        return encoded
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.encoded.values())) + _ENTRY_BYTES
 
     def is_for(self, connection: Connection) -> bool:
-        exclude = self.publication.exclude
-        return not exclude or connection.client != exclude
+        return not self.exclude or connection.client != self.exclude
 
 
 class Channel:
@@ -47,14 +47,14 @@ class Channel:
 
         Args:
             name: the channel's name.
-            max_bytes: how much the log keeps for subscribers that are behind.
+            max_bytes: how much memory the log takes for subscribers that are behind.
         """
         self.name = name
         self._max_bytes = max_bytes
+        self._new: list[Publication] = []
         self._entries: deque[_Entry] = deque()
         self._bytes = 0
         self._first = 0
-        self._flushed = 0
         self._current: dict[Wire, dict[Connection, None]] = {}
         self._behind: dict[Connection, int] = {}
 
@@ -86,14 +86,14 @@ class Channel:
                 del self._current[connection.wire]
         self._trim()
 
-    def append(self, publication: Publication, size: int) -> None:
-        """Adds a publication; it goes out with the next flush.
+    @property
+    def _end(self) -> int:
+        """The number that the next entry gets."""
+        return self._first + len(self._entries)
 
-        Args:
-            publication: what is new.
-            size: about how many bytes it takes.
-        """
-        self._entries.append(_Entry(publication, size))
+    def append(self, publication: Publication) -> None:
+        """Adds a publication; it goes out with the next flush."""
+        self._new.append(publication)
 
     def flush(self) -> int:
         """Sends what is new to every subscriber whose transport can take it, one send each.
@@ -101,62 +101,71 @@ class Channel:
         Returns:
             The number of deliveries: publications times subscribers.
         """
-        new = [self._entries[index] for index in range(self._flushed - self._first, len(self._entries))]
-        if not new:
+        if not self._new:
             return 0
-        start, self._flushed = self._flushed, self._flushed + len(new)
+        wires = {*self._current, *(connection.wire for connection in self._behind)}
+        new = [_Entry({w: w.publication(each) for w in wires}, each.exclude) for each in self._new]
+        self._new = []
+        start = self._end
+        self._entries.extend(new)
         self._bytes += sum(entry.size for entry in new)
-        excluding = any(entry.publication.exclude for entry in new)
+        excluding = any(entry.exclude for entry in new)
         subscribers = 0
         for wire, group in tuple(self._current.items()):
-            joined = b"".join([entry.bytes_for(wire) for entry in new])
+            joined = b"".join([entry.encoded[wire] for entry in new])
             for connection in tuple(group):
                 if connection.is_choked:
                     self._fall_behind(connection, start)
                     continue
                 subscribers += 1
                 if excluding:
-                    connection.transport.send(b"".join(e.bytes_for(wire) for e in new if e.is_for(connection)))
+                    connection.transport.send(b"".join(e.encoded[wire] for e in new if e.is_for(connection)))
                 else:
                     connection.transport.send(joined)
         self._trim()
         return subscribers * len(new)
 
-    def catch_up(self, connection: Connection) -> int:
+    def catch_up(self, connection: Connection) -> tuple[int, int]:
         """Sends to somebody behind what its transport can take; called when the transport has drained.
 
         Returns:
-            The number of deliveries.
+            The number of deliveries, and of gaps.
         """
-        deliveries = 0
+        deliveries, gaps = 0, 0
         cursor = self._behind.get(connection)
         if cursor is None:
-            return 0
+            return 0, 0
         if cursor < self._first:
             connection.tell(Gap(self.name, "slow"))
-            cursor = self._first
-        while cursor < self._flushed and not connection.is_choked:
+            cursor, gaps = self._first, 1
+        while cursor < self._end and not connection.is_choked:
             data, count, cursor = self._next_piece(connection, cursor)
             deliveries += count
             connection.transport.send(data)
-        if cursor < self._flushed:
+        if cursor < self._end:
             self._behind[connection] = cursor
         else:
             del self._behind[connection]
             connection.behind.discard(self.name)
             self._current.setdefault(connection.wire, {})[connection] = None
         self._trim()
-        return deliveries
+        return deliveries, gaps
+
+    def skip_behind(self) -> None:
+        """Those behind are about to be told of a gap: what comes before it they need not get any more."""
+        for connection in self._behind:
+            self._behind[connection] = self._end
+        self._trim()
 
     def _next_piece(self, connection: Connection, cursor: int) -> tuple[bytes, int, int]:
         """What comes next, how many publications it is, and the cursor after it."""
         pieces: list[bytes] = []
         size = 0
-        while cursor < self._flushed and size < _CATCH_UP_BYTES:
+        while cursor < self._end and size < _CATCH_UP_BYTES:
             entry = self._entries[cursor - self._first]
             cursor += 1
             if entry.is_for(connection):
-                pieces.append(entry.bytes_for(connection.wire))
+                pieces.append(entry.encoded[connection.wire])
                 size += len(pieces[-1])
         return b"".join(pieces), len(pieces), cursor
 
@@ -167,7 +176,7 @@ class Channel:
 
     def _trim(self) -> None:
         """Forgets what nobody needs, and what does not fit."""
-        needed = min(self._behind.values(), default=self._flushed)
-        while self._first < self._flushed and (self._first < needed or self._bytes > self._max_bytes):
+        needed = min(self._behind.values(), default=self._end)
+        while self._entries and (self._first < needed or self._bytes > self._max_bytes):
             self._bytes -= self._entries.popleft().size
             self._first += 1

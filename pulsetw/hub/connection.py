@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pulsetw.commands import Failed, Gap, Goodbye, MalformedCommand, Message
+from pulsetw.commands import Failed, Goodbye, MalformedCommand, Message
 from pulsetw.errors import (
     BrokerError,
     ChannelError,
@@ -40,6 +40,9 @@ class Members(Protocol):
     def relay(self, channel: str, event: Event) -> Deferred[Position | None]:
         """Publishes a client's event."""
 
+    def refused(self, code: int) -> None:
+        """Counts a code that a client was told: of an error, or of a disconnect."""
+
     def drained(self, connection: "Connection") -> None:
         """Sends what the connection is behind with."""
 
@@ -58,6 +61,7 @@ class Connection:
         transport: carries its messages.
         is_choked: the transport has too much unsent; nothing but answers should be sent.
         behind: the channels in whose log it has a cursor that is not at the end.
+        missed: the channels without a cursor of which it did not get something; it is to be told of a gap.
         was_heard: there was a sign of life since somebody last set it to False.
     """
 
@@ -70,6 +74,7 @@ class Connection:
         self.transport = transport
         self.is_choked = False
         self.behind: set[str] = set()
+        self.missed: set[str] = set()
         self.was_heard = True
         self._members = members
         self._session = session
@@ -78,7 +83,6 @@ class Connection:
         self._waiting: Deferred[list[Effect]] | None = None
         self._paused = False
         self._ended = False
-        self._missed: set[str] = set()
 
     @property
     def channels(self) -> Iterable[str]:
@@ -94,7 +98,7 @@ class Connection:
         """See `IConnection.received`."""
         self.was_heard = True
         self._messages.append(message)
-        if self._waiting is None:
+        if self._waiting is None and not self.is_choked:
             self._go_on()
         elif len(self._messages) >= _MAX_WAITING_MESSAGES and not self._paused:
             self._paused = True
@@ -111,10 +115,9 @@ class Connection:
     def drained(self) -> None:
         """See `IConnection.drained`."""
         self.is_choked = False
-        missed, self._missed = self._missed, set()
-        for channel in missed:
-            self.tell(Gap(channel, "slow"))
+        self.was_heard = True
         self._members.drained(self)
+        self._go_on()
 
     def lost(self, reason: str) -> None:  # noqa: ARG002 -- the interface's
         """See `IConnection.lost`."""
@@ -123,6 +126,8 @@ class Connection:
 
     def tell(self, message: Message) -> None:
         """Sends anything that is no publication."""
+        if isinstance(message, Failed):
+            self._members.refused(message.error.code)
         self.transport.send(self.wire.frame(self.wire.dialect.encode(message)))
 
     def push(self, channel: str, data: bytes) -> bool:
@@ -132,7 +137,7 @@ class Connection:
             Whether it was sent. If not, the client is told of a gap as soon as its transport can take it.
         """
         if self.is_choked:
-            self._missed.add(channel)
+            self.missed.add(channel)
             return False
         self.transport.send(data)
         return True
@@ -145,6 +150,7 @@ class Connection:
             reconnect_after_ms: when it should; None = as it likes.
         """
         if not self._ended:
+            self._members.refused(disconnect.code)
             self.tell(Goodbye(disconnect, reconnect_after_ms))
             self._stop()
             self.transport.close(disconnect)
@@ -155,15 +161,15 @@ class Connection:
         self._effects.clear()
 
     def _go_on(self) -> None:
-        """Carries out effects, then commands, until one has to wait for the broker."""
-        while self._waiting is None and not self._ended:
+        """Carries out effects, then commands, until one has to wait: for the broker, or for the client to read."""
+        while self._waiting is None and not self._ended and not self.is_choked:
             if self._effects:
                 self._carry_out(self._effects.popleft())
             elif self._messages:
                 self._effects.extend(self._decide(self._messages.popleft()))
             else:
                 break
-        if self._paused and self._waiting is None and not self._ended:
+        if self._paused and not self._messages and not self._ended:
             self._paused = False
             self.transport.resume()
 

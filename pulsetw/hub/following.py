@@ -44,8 +44,9 @@ class Following:
     def _followed(self, outcome: Failure | None) -> None:
         self._is_decided = True
         self._failure = outcome
-        waiting, self._waiting = self._waiting, []
-        for deferred in waiting:
+        # One at a time: while one of them is told, the others still want the channel.
+        while self._waiting:
+            deferred = self._waiting.pop(0)
             if outcome is None:
                 deferred.callback(None)
             else:

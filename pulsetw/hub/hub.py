@@ -1,6 +1,8 @@
 """The local connections, and which of them gets what."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -10,7 +12,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pulsetw import codec
 from pulsetw.catalogue import Audience, Catalogue
 from pulsetw.commands import Gap
 from pulsetw.errors import CommandError, Disconnect, DisconnectCode, ErrorCode
@@ -88,6 +89,8 @@ class Hub:
         self._on_empty: list[Deferred[None]] = []
         self._deliveries = 0
         self._gaps = 0
+        self._errors: Counter[int] = Counter()
+        self._disconnects: Counter[int] = Counter()
         self._sweep = Sweep(clock, options.session.ping_s, options.pong_s)
 
     def start(self) -> Deferred[None]:
@@ -124,7 +127,7 @@ class Hub:
         elif channel.audience is Audience.ALL:
             following = self._channels.get(publication.channel)
             if following is not None and len(following.channel):
-                following.channel.append(publication, len(bytes(codec.text_of(publication.event))))
+                following.channel.append(publication)
                 self._plan_flush()
                 self._unflushed[following.channel] = None
 
@@ -134,6 +137,7 @@ class Hub:
         if following is None:
             return
         self._flush()
+        following.channel.skip_behind()
         audience = self._catalogue.channel(channel).audience
         receivers: Iterable[Connection] = (
             following.channel
@@ -172,21 +176,32 @@ class Hub:
 
     def leave(self, connection: Connection, channel: str) -> None:
         """See `pulsetw.hub.connection.Members.leave`."""
-        following = self._channels[channel]
-        following.channel.remove(connection)
         connection.behind.discard(channel)
-        self._release(following)
+        following = self._channels.get(channel)
+        if following is not None:
+            following.channel.remove(connection)
+            self._release(following)
 
     def relay(self, channel: str, event: Event) -> Deferred[Position | None]:
         """See `pulsetw.hub.connection.Members.relay`."""
         return self._source.publish(channel, event)
 
+    def refused(self, code: int) -> None:
+        """See `pulsetw.hub.connection.Members.refused`."""
+        (self._errors if code < 1000 else self._disconnects)[code] += 1
+
     def drained(self, connection: Connection) -> None:
         """See `pulsetw.hub.connection.Members.drained`."""
+        missed, connection.missed = connection.missed, set()
+        for name in missed:
+            connection.tell(Gap(name, "slow"))
+        self._gaps += len(missed)
         for name in tuple(connection.behind):
             if connection.is_choked:
                 break
-            self._deliveries += self._channels[name].channel.catch_up(connection)
+            deliveries, gaps = self._channels[name].channel.catch_up(connection)
+            self._deliveries += deliveries
+            self._gaps += gaps
 
     def gone(self, connection: Connection) -> None:
         """See `pulsetw.hub.connection.Members.gone`."""
@@ -226,8 +241,8 @@ class Hub:
         self._on_empty.append(empty)
         return empty
 
-    def stats(self) -> dict[str, int]:
-        """How many connections, users, subscriptions and channels there are, and how much was delivered."""
+    def stats(self) -> dict[str, Any]:
+        """How many connections, users, subscriptions and channels there are; what was delivered, and refused."""
         return {
             "connections": len(self._connections),
             "users": len(self._users),
@@ -235,6 +250,8 @@ class Hub:
             "subscriptions": sum(len(following.channel) for following in self._channels.values()),
             "deliveries": self._deliveries,
             "gaps": self._gaps,
+            "errors": {str(code): count for code, count in self._errors.items()},
+            "disconnects": {str(code): count for code, count in self._disconnects.items()},
         }
 
     def _admit(self, arrival: Arrival) -> tuple[str, Disconnect | None]:

@@ -19,7 +19,7 @@ class Sweep:
         Args:
             clock: for the timer.
             ping_s: from one ping of a connection to the next, in whole seconds, 1 or more.
-            pong_s: how long an answer may take, in whole seconds, less than `ping_s`.
+            pong_s: how long an answer may take, in whole seconds, at most `ping_s`.
         """
         self._ping_s = ping_s
         self._pong_s = pong_s
@@ -51,8 +51,12 @@ class Sweep:
     def _sweep(self) -> None:
         self._second += 1
         for connection in tuple(self._groups[(self._second - self._pong_s) % self._ping_s]):
-            if not connection.was_heard:
+            # A choked one is not read, so its pong cannot be seen; what it reads shows that it lives.
+            if not connection.was_heard and not connection.is_choked:
                 connection.end(Disconnect(DisconnectCode.NO_PONG))
         for connection in tuple(self._groups[self._second % self._ping_s]):
+            if connection.is_choked and not connection.was_heard:
+                connection.end(Disconnect(DisconnectCode.NO_PONG))
+                continue
             connection.was_heard = False
             connection.transport.ping()

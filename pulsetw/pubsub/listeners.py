@@ -39,12 +39,12 @@ class Listeners:
 
     def __init__(self) -> None:
         self._interests: dict[str, _Interest] = {}
+        self._patterns: set[str] = set()
         self._routes: dict[str, Route] = {}
 
-    @property
-    def names(self) -> list[str]:
-        """All channels and patterns that somebody listens to."""
-        return list(self._interests)
+    def has(self, name: str) -> bool:
+        """Whether somebody listens to the channel or pattern by this name."""
+        return name in self._interests
 
     def add_callback(self, name: str, callback: Callback, *, own: bool) -> bool:
         """Whether this is the first one who listens to the name."""
@@ -89,16 +89,22 @@ class Listeners:
     def _make_route(self, channel: str) -> Route:
         followers: list[IFollower] = []
         callbacks: dict[Callback, bool] = {}
-        for name, interest in self._interests.items():
-            if name == channel or (is_pattern(name) and matcher(name)(channel)):
+        names = [name for name in self._patterns if matcher(name)(channel)]
+        for name in (channel, *names):
+            interest = self._interests.get(name)
+            if interest is not None:
                 followers.extend(interest.followers)
                 for callback, own in interest.callbacks.items():
                     callbacks[callback] = callbacks.get(callback, False) or own
         return Route(tuple(followers), tuple(callbacks.items()))
 
     def _interest(self, name: str) -> _Interest:
-        """To be changed: the routes are made anew."""
-        self._routes.clear()
+        """To be changed: the routes that it is part of are made anew."""
+        if is_pattern(name):
+            self._patterns.add(name)
+            self._routes.clear()
+        else:
+            self._routes.pop(name, None)
         return self._interests.setdefault(name, _Interest())
 
     def _forget_if_empty(self, name: str) -> bool:
@@ -106,4 +112,5 @@ class Listeners:
         if interest.followers or interest.callbacks:
             return False
         del self._interests[name]
+        self._patterns.discard(name)
         return True

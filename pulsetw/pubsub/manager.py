@@ -14,7 +14,7 @@ from zope.interface import implementer
 from pulsetw.catalogue import Catalogue, check_pattern, is_pattern
 from pulsetw.catalogue.builtin import PLAYER_NOTIFICATIONS
 from pulsetw.catalogue.channel import event_type
-from pulsetw.codec import encode_envelope
+from pulsetw.codec import MAX_NAME_CHARACTERS, decode_envelope, encode_envelope
 from pulsetw.errors import BrokerAway, ChannelError, EventError, OversizedEvent, PublishError, PulsetwError
 from pulsetw.interfaces import IBroker, IChannels, IFollower, IReceiver
 from pulsetw.model import Event, Position
@@ -121,6 +121,7 @@ class PubSubManager:
         try:
             prepared = self._prepare(channel, event, id)
             payload = encode_envelope(prepared, exclude or "")
+            decode_envelope(channel, payload)  # what no receiver could take is refused here
             self._check_size(prepared, payload)
         except PulsetwError as error:
             self._stats.failed_publishes += 1
@@ -182,7 +183,7 @@ class PubSubManager:
             name: as for `subscribe`.
             callback: which one; None = all of this name.
         """
-        if name in self._listeners.names and self._listeners.remove_callbacks(name, callback):
+        if self._listeners.has(name) and self._listeners.remove_callbacks(name, callback):
             self._unsubscribe(name)
 
     def subscribe_all(self, callback: Callback, *, own: bool = False) -> Deferred[None]:
@@ -276,6 +277,9 @@ class PubSubManager:
 
     def _prepare(self, channel: str, event: Event | object, id: str | None) -> Event:
         event = _as_event(event)
+        for member, name in (("type", event.type), ("id", id or event.id), ("serverId", event.server_id)):
+            if not isinstance(name, str) or len(name) > MAX_NAME_CHARACTERS:
+                raise EventError("", member, f"Expected a text of at most {MAX_NAME_CHARACTERS} characters")
         prepared = self._catalogue.channel(channel).prepare(event)
         return evolve(
             prepared,
@@ -301,8 +305,11 @@ class PubSubManager:
 
     def _subscribe(self, name: str) -> Deferred[None]:
         def standing(_: None) -> None:
-            if name in self._listeners.names:
+            if self._listeners.has(name):
                 self._standing.add(name)
+                if not self._is_up:
+                    # It may have stood before the connection was lost a second time.
+                    self._interrupted.add(name)
 
         return self._broker.subscribe(name).addCallback(standing)
 

@@ -68,7 +68,7 @@ class Reception:
         try:
             channel = self._catalogue.channel(name)
             publication = decode_envelope(name, payload, position)
-            self._check(channel, publication)
+            is_declared = self._check(channel, publication)
         except ChannelError as error:
             self._drop("unknown_channel", "", str(error))
         except UnknownEventType as error:
@@ -76,13 +76,14 @@ class Reception:
         except EventError as error:
             self._drop("invalid", name, str(error), error.field)
         else:
-            self._accept(channel, publication)
+            self._accept(channel, publication, is_declared)
 
     def sweep(self) -> None:
         """Forgets old ids; to be called now and then."""
         self._seen.sweep(self._now())
 
-    def _check(self, channel: Channel, publication: Publication) -> None:
+    def _check(self, channel: Channel, publication: Publication) -> bool:
+        """Whether the catalogue has the event's type."""
         try:
             channel.check(publication.event)
         except UnknownEventType:
@@ -90,8 +91,10 @@ class Reception:
             if publication.position is None:
                 raise
             self.stats.newer_types += 1
+            return False
+        return True
 
-    def _accept(self, channel: Channel, publication: Publication) -> None:
+    def _accept(self, channel: Channel, publication: Publication, is_declared: bool) -> None:
         event = publication.event
         if not event.id or not event.timestamp:
             event = evolve(event, id=event.id or self._new_id(), timestamp=event.timestamp or self._now_ms())
@@ -101,7 +104,7 @@ class Reception:
             return
         self.stats.processed_events += 1
         self._give(channel, publication)
-        if channel.derive is not None:
+        if is_declared and channel.derive is not None:
             self._derive(channel, event)
 
     def _give(self, channel: Channel, publication: Publication) -> None:
@@ -112,9 +115,19 @@ class Reception:
         typed: Event | None = None
         for callback, wants_own in route.callbacks:
             if wants_own or not is_own:
+                typed = typed or self._typed(channel, publication)
                 if typed is None:
-                    typed = channel.typed(publication.event)
+                    return
                 self._call(callback, publication.channel, typed)
+
+    def _typed(self, channel: Channel, publication: Publication) -> Event | None:
+        """The event for callbacks; None where its data cannot be read here after all."""
+        try:
+            return channel.typed(publication.event)
+        except (ValueError, RecursionError) as error:
+            # Data of a type that only newer servers know is not decoded before; depth depends on the call stack.
+            self._drop("invalid", publication.channel, str(error), "data")
+            return None
 
     def _derive(self, channel: Channel, event: Event) -> None:
         """What each server makes of the event by itself."""

@@ -149,9 +149,9 @@ class _Lane:
         self._in_flight -= 1
         if self._head is pending:
             self._head = None
-            flowing, self.waiting = self.waiting, []
-            for later in flowing:
-                self.add(later)
+            # They stay in `waiting` until it is their turn: what is published meanwhile comes behind them.
+            while self.waiting and self._timer is None:
+                self._try(self.waiting.pop(0))
         pending.deferred.callback(position)
         self._end_if_empty()
 

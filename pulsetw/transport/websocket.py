@@ -1,6 +1,7 @@
 # ruff: noqa: N802, N803 -- Twisted and Autobahn call us by their names
 """WebSockets: Autobahn's server protocol as the transport of a connection of the hub."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -61,6 +62,9 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
     """Makes transports out of connections that the front hands over.
 
     A whole request head must be the first that they get; nothing bounds the time it would take otherwise.
+
+    Attributes:
+        failures: how many connections broke WebSocket's rules or a limit, by close code.
     """
 
     noisy = False
@@ -87,6 +91,7 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
         self.limits = limits
         self._wires = {name: Wire(dialect, text_frame) for name, dialect in wires.items()}
         self._default = next(iter(self._wires.values()))
+        self.failures: Counter[int] = Counter()
         self.allowNullOrigin = False
         self.protocol = type("LimitedWebSocket", (WebSocketTransport,), protocol_options(limits.message_bytes))
 
@@ -315,6 +320,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]  # Auto
             self.transport.unregisterProducer()
 
     def _fail_connection(self, code: int = 1001, reason: str = "going away") -> None:
+        self.factory.failures[code] += 1
         super()._fail_connection(code, reason)
         if self.state == self.STATE_CLOSING:
             finish(self.transport)

@@ -17,6 +17,8 @@ from pulsetw.web.routes import head
 IDLE_S = 60
 """After so many seconds of silence a connection is closed."""
 
+_MAX_LENGTH_DIGITS = 18
+
 LINGER_S = 5
 """For so many seconds a client that was turned away may go on sending. Closed at once, it would see a reset connection
 and never the answer."""
@@ -37,6 +39,9 @@ class OperatorChannel(HTTPChannel):
         """Called with each line of a head."""
         if line[:1] in (b" ", b"\t"):  # RFC 9112 5.2: a folded header, which proxies read in different ways
             self.turn_away(Refusal(400, ErrorCode.BAD_REQUEST, "a header stands in one line"))
+        elif _too_long_a_length(line):
+            bound = self.max_body_bytes
+            self.turn_away(Refusal(413, ErrorCode.LIMIT_EXCEEDED, f"a body has at most {bound} bytes"))
         elif not self._deaf:
             super().lineReceived(line)  # type: ignore[no-untyped-call]
 
@@ -54,6 +59,11 @@ class OperatorChannel(HTTPChannel):
         """Called at the end of a request."""
         if not self._deaf:
             super().allContentReceived()  # type: ignore[no-untyped-call]
+
+    def pauseProducing(self) -> None:
+        """Called when the client does not read its answers: no more of its requests are read, either."""
+        super().pauseProducing()  # type: ignore[no-untyped-call]
+        self.transport.pauseProducing()
 
     def turn_away(self, refusal: Refusal) -> None:
         """Answers before the request is complete, and hears no more of this client."""
@@ -78,6 +88,12 @@ class OperatorChannel(HTTPChannel):
             self.transport.abortConnection()
         else:
             super().timeoutConnection()  # type: ignore[no-untyped-call]
+
+
+def _too_long_a_length(line: bytes) -> bool:
+    """Whether Twisted would stumble over the number."""
+    name, _, value = line.partition(b":")
+    return name.strip().lower() == b"content-length" and len(value.strip()) > _MAX_LENGTH_DIGITS
 
 
 class OperatorRequest(Request):

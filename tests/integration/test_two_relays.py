@@ -154,6 +154,10 @@ async def test_every_client_gets_each_event_it_may_see_once_and_in_order(tmp_pat
                 "all is delivered",
                 60,
             )
+            for relay in relays:
+                stats = await relay.stats()
+                assert stats["subscriber"]["channel_stats"]["system:events"] >= EVENTS // 4, "servers hear their own"
+                assert stats["subscriber"]["failures"] == {}
             # What is too much would come now: a last event pushes it out.
             for client in clients:
                 client.command(op="ping", id=1)

@@ -63,8 +63,9 @@ class RedisBroker:
 
         probe = f"pulsetw:{options.prefix}probe:{server_id}"
         endpoint = endpoint_of(reactor, options)
-        nonce = f"{int(random() * 2**48):x}"
-        self._subscriber = Subscriber(reactor, options.prefix, probe, self._received, self._came_round)
+        self._subscriber = Subscriber(
+            reactor, options.prefix, probe, self._received, self._came_round, options.reply_timeout_s
+        )
 
         def link(name: str, use: LinkUse) -> Link:
             return Link(name, reactor, endpoint, options, f"pulsetw:{server_id}:{name}", random, use)
@@ -80,7 +81,7 @@ class RedisBroker:
         self._publisher_link = link("publisher", speaking)
         self._subscriber_link = link("subscriber", hearing)
         self._publisher = Publisher(self._publisher_link, options, server_id, probe)
-        self._heartbeat = Heartbeat(reactor, options, nonce, self._publisher.beat, self)
+        self._heartbeat = Heartbeat(reactor, options, f"{int(random() * 2**48):x}", self._publisher.beat, self)
 
     def start(self, receiver: IReceiver) -> None:
         """See `IBroker`."""

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from pulsetw.broker.redis.options import RedisOptions
 from pulsetw.broker.redis.protocol import Connection, connection_class
 from pulsetw.broker.redis.replies import NoReply
-from pulsetw.broker.redis.setup import SetUpFailed, set_up, within
+from pulsetw.broker.redis.setup import SetUpFailed, set_up
 
 
 @frozen
@@ -176,11 +176,9 @@ class Link:
     async def _set_up(self, connection: Connection) -> None:
         await set_up(connection, self._options, self._client_name, self._reactor)
         if self._use.prepare is not None:
-            limit_s = self._options.reply_timeout_s
             self._preparing = self._use.prepare(connection)
             try:
-                late = f"Redis did not acknowledge all subscriptions within {limit_s:g} s"
-                await within(self._preparing, limit_s, self._reactor, late)
+                await self._preparing
             finally:
                 self._preparing = None
 

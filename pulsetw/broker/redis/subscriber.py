@@ -8,9 +8,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
 from pulsetw.broker.redis.protocol import Connection
+from pulsetw.broker.redis.setup import within
 from pulsetw.broker.redis.subscriptions import Subscriptions
 from pulsetw.catalogue.names import RESERVED, is_pattern
 from pulsetw.errors import BrokerAway
+
+# Subscribed at once; Redis and this side together take a few milliseconds for so many.
+_PIECE_NAMES = 1000
 
 
 class Subscriber:
@@ -23,6 +27,7 @@ class Subscriber:
         probe: str,
         received: Callable[[str, bytes], None],
         came_round: Callable[[bytes], None],
+        limit_s: float,
     ) -> None:
         """Hears nothing yet but the probe.
 
@@ -32,7 +37,9 @@ class Subscriber:
             probe: the channel, as it stands on Redis, by which heartbeats come round.
             received: takes a channel's name and payload.
             came_round: takes what was published to the probe channel.
+            limit_s: how long acknowledgements may take, in seconds.
         """
+        self._limit_s = limit_s
         self._clock = clock
         self._prefix = prefix
         self._probe = probe
@@ -42,6 +49,7 @@ class Subscriber:
         self._subscriptions.wanted.add(probe)
         self._waiting: dict[str, list[Deferred[None]]] = {}
         self._due_since: deque[float] = deque()  # one for each acknowledgement, in the order of the commands
+        self._heard_at = 0.0  # when the last acknowledgement came
         self._missing: set[str] = set()  # names whose acknowledgement `_prepared` waits for
         self._prepared: Deferred[None] | None = None
         self._connection: Connection | None = None
@@ -75,8 +83,8 @@ class Subscriber:
         self._fire(wire)
 
     def waits_s(self) -> float:
-        """How long the oldest acknowledgement that is due has been waited for, in seconds; 0 = none is due."""
-        return self._clock.seconds() - self._due_since[0] if self._due_since else 0.0
+        """How long nothing has come of the acknowledgements that are due, in seconds; 0 = none is due."""
+        return self._clock.seconds() - max(self._due_since[0], self._heard_at) if self._due_since else 0.0
 
     def stop(self) -> None:
         """Fails all that waits."""
@@ -89,13 +97,14 @@ class Subscriber:
     # Given to the link.
 
     def prepare(self, connection: Connection) -> Deferred[None]:
-        """Subscribes a new connection to everything; fires when each name has been acknowledged."""
+        """Subscribes a new connection to everything; fires when each name has been acknowledged.
+
+        Fails with `SetUpFailed` when acknowledgements are late. Names go out in pieces, each with a limit of its own:
+        many names take their time, and are no reason to give the connection up.
+        """
         self.forget_connection()
         self._connection = connection
-        self._missing = set(self._subscriptions.wanted)
-        self._prepared = Deferred()
-        self._send(True, self._missing)
-        return self._prepared
+        return Deferred.fromCoroutine(self._subscribe_all())
 
     def forget_connection(self) -> None:
         """The connection cannot be used any more."""
@@ -108,6 +117,17 @@ class Subscriber:
         take = self._take.get(push[0])
         if take is not None:
             take(*push[1:])
+
+    async def _subscribe_all(self) -> None:
+        names = sorted(self._subscriptions.wanted)
+        for start in range(0, len(names), _PIECE_NAMES):
+            piece = [name for name in names[start : start + _PIECE_NAMES] if name in self._subscriptions.wanted]
+            if piece:
+                self._missing = set(piece)
+                self._prepared = Deferred()
+                self._send(True, piece)
+                late = f"Redis did not acknowledge all subscriptions within {self._limit_s:g} s"
+                await within(self._prepared, self._limit_s, self._clock, late)
 
     def _message(self, channel: bytes, payload: bytes) -> None:
         self._deliver(channel, channel, payload)
@@ -145,6 +165,7 @@ class Subscriber:
             self._acknowledged(wire.decode(), subscribed=False)
 
     def _acknowledged(self, name: str, *, subscribed: bool) -> None:
+        self._heard_at = self._clock.seconds()
         if self._due_since:
             self._due_since.popleft()
         self._subscriptions.acknowledged(name, subscribed=subscribed)

@@ -42,7 +42,8 @@ class Subscriptions:
             self._confirmed.add(name)
         else:
             self._confirmed.discard(name)
-        self._patterns = sorted(filter(is_pattern, self._confirmed))
+        if is_pattern(name):
+            self._patterns = sorted(filter(is_pattern, {*self._patterns, name} & self._confirmed))
 
     def stands(self, name: str) -> bool:
         """Whether Redis has confirmed it, and no later command about it is under way."""

@@ -51,6 +51,22 @@ async def test_subscriber_is_killed(world: RedisWorld, redis: RedisServer) -> No
 
 
 @pytest_twisted.ensureDeferred
+async def test_many_subscriptions_come_back(world: RedisWorld, redis: RedisServer) -> None:
+    """20 000 names: made, cut, and made again in seconds; their number is no reason to give a connection up."""
+    broker = world.make(_url(redis))
+    receiver = await world.ready(broker, "a")
+    standing: list[None] = []
+    for number in range(20_000):
+        broker.subscribe(f"many:{number}").addCallback(standing.append)
+    await until(lambda: len(standing) == 20_000, "all stand")
+    assert receiver.is_ready
+    redis.ask("CLIENT", "KILL", "TYPE", "pubsub")
+    await _lost(receiver, "subscriber")
+    await _mended(broker, receiver)
+    assert redis.ask("PUBLISH", "many:19999", b"x") == 1
+
+
+@pytest_twisted.ensureDeferred
 async def test_publisher_is_killed(world: RedisWorld, redis: RedisServer) -> None:
     """CLIENT KILL TYPE normal: the subscriber stays, and nothing was interrupted."""
     broker = world.make(_url(redis))

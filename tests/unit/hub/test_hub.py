@@ -136,6 +136,28 @@ class DeliveryTests(HubTests):
         self.publish("open:1", id="2")
         self.assertEqual(len(self.told(slow)), 1)
 
+    def test_a_slow_client_is_not_given_what_came_before_a_gap(self):
+        """It would overwrite the state that it has just loaded."""
+        slow = self.open(None, "open:1")
+        slow.connection.choked()
+        self.publish("open:1", id="old")
+        self.clock.advance(0)
+        self.hub.interrupted("open:1", "broker")
+        self.publish("open:1", id="new")
+        self.clock.advance(0)
+        slow.connection.drained()
+        self.assertEqual([m.get("op") or m["id"] for m in self.told(slow)], ["gap", "new"])
+
+    def test_answers_wait_for_a_client_that_does_not_read(self):
+        """Commands that were read already are not carried out before it reads on."""
+        client = self.open()
+        client.connection.choked()
+        for number in range(20):
+            self.command(client, op="ping", id=number)
+        self.assertEqual((self.told(client), client.calls), ([], ["pause"]))
+        client.connection.drained()
+        self.assertEqual((len(self.told(client)), client.calls), (20, ["pause", "resume"]))
+
     def test_an_interruption_is_told_to_whom_it_concerns(self):
         """Subscribers of the channel; every user for notifications; in order with the events."""
         reader, ann, nobody = self.open(None, "open:1"), self.open("ann"), self.open()
@@ -220,6 +242,7 @@ class CommandTests(HubTests):
         self.command(client, op="dance", id=2)
         self.command(client, op="ping", id=3)
         self.assertEqual([m.get("code") or m["op"] for m in self.told(client)], [107, 107, "pong"])
+        self.assertEqual(self.hub.stats()["errors"], {"107": 2})
 
 
 class ChannelLifeTests(HubTests):
@@ -251,6 +274,18 @@ class ChannelLifeTests(HubTests):
         self.source.waiting["open:1"].callback(None)
         self.assertEqual(self.source.calls[-1], ("unfollow", "open:1"))
         self.assertEqual(self.hub.stats()["subscriptions"], 0)
+
+    def test_the_first_of_two_that_wait_may_leave(self):
+        """The second gets its channel all the same, and can leave it."""
+        self.source.hold = True
+        first, second = self.open(None, "open:1"), self.open(None, "open:1")
+        first.connection.lost("gone")
+        self.source.waiting["open:1"].callback(None)
+        self.publish("open:1")
+        self.assertEqual(len(self.told(second)), 1)
+        second.connection.lost("gone")
+        self.assertEqual(self.source.calls[-1], ("unfollow", "open:1"))
+        self.successResultOf(self.hub.drain(0))
 
     def test_nothing_is_left_of_clients_that_are_gone(self):
         """No user, no channel, no connection."""
@@ -303,6 +338,7 @@ class EndTests(HubTests):
         self.command(client, op="ping", id=1)
         self.hub.disconnect_user("ann", Disconnect(DisconnectCode.KICKED))
         self.assertEqual((self.told(client), client.calls), ([], [("close", 3500)]))
+        self.assertEqual(self.hub.stats()["disconnects"], {"3500": 1})
 
 
 class AnonymousTests(HubTests):

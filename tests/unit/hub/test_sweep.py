@@ -9,7 +9,7 @@ from pulsetw.hub.sweep import Sweep
 class FakeConnection:
     def __init__(self, client, clock):
         self.client, self.clock, self.transport = client, clock, self
-        self.was_heard, self.pings, self.ended = True, [], None
+        self.was_heard, self.is_choked, self.pings, self.ended = True, False, [], None
 
     def ping(self):
         self.pings.append(self.clock.seconds())
@@ -55,6 +55,18 @@ class SweepTests(SynchronousTestCase):
                 connection.was_heard = True
         self.assertEqual(silent.ended, (3012, silent.pings[0] + 10))
         self.assertEqual({connection.ended for connection in others}, {None})
+
+    def test_a_choked_one_is_judged_by_what_it_reads(self):
+        """Its pong cannot be read; it is closed when it has not read anything between two pings."""
+        slow, dead, *others = self.connections
+        for connection in others:
+            self.sweep.remove(connection)
+        slow.is_choked = dead.is_choked = True
+        for second in range(60):
+            self.advance(1)
+            slow.was_heard = slow.was_heard or second % 20 == 0
+        self.assertIsNone(slow.ended)
+        self.assertEqual(dead.ended, (3012, dead.pings[0] + 25))
 
     def test_the_removed_are_left_alone(self):
         """A connection that is gone is not pinged."""

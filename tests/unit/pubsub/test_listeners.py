@@ -29,7 +29,7 @@ class ListenersTests(SynchronousTestCase):
         self.assertFalse(self.listeners.add_follower("a", follower))
         self.assertFalse(self.listeners.remove_callbacks("a", None))
         self.assertTrue(self.listeners.remove_follower("a", follower))
-        self.assertEqual(self.listeners.names, [])
+        self.assertFalse(self.listeners.has("a"))
 
     def test_a_route_follows_every_change(self):
         """It is kept, but never stale."""

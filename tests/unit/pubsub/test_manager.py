@@ -79,6 +79,21 @@ class PublishTests(ManagerTests):
         self.assertEqual(self.broker.published, [])
         self.assertEqual(self.manager.get_publisher_stats()["failed_publishes"], 5)
 
+    def test_what_no_receiver_could_take_is_refused(self):
+        """Each member of the envelope is checked, and named."""
+        for event, field in (
+            (Event("x", tags={"a": 1}), "tags[...]"),
+            (Event("x", timestamp="soon"), "timestamp"),
+            (Event("x", timestamp=1e300), "timestamp"),
+            (Event(5), "type"),
+            (Event("x", id="i" * 201), "id"),
+            (Event("x", id=7), "id"),
+            (Event("x", server_id="s" * 201), "serverId"),
+        ):
+            error = self.failureResultOf(self.manager.publish("news:a", event), EventError).value
+            self.assertEqual(error.field, field)
+        self.assertEqual(self.broker.published, [])
+
     def test_statistics(self):
         """What succeeded, what failed, and when."""
         self.broker.answers = [None, *[BrokerAway("x")] * 4]
@@ -182,21 +197,30 @@ class SubscribeTests(ManagerTests):
 
 class FollowerTests(ManagerTests):
     def test_a_follower_is_told_what_it_may_have_missed(self):
-        """Only of channels whose subscription stood, and only if the connection that brings them was renewed."""
+        """Only if the connection that brings them was renewed; rather once too often than not at all."""
         follower = FakeFollower()
         self.manager.ready(False)
         self.manager.follow("news:old", follower)
         self.manager.lost("cut")
         self.manager.follow("news:new", follower)
         self.manager.ready(True)
-        self.assertEqual(follower.interruptions, [("news:old", "broker")])
+        self.assertEqual(sorted(follower.interruptions), [("news:new", "broker"), ("news:old", "broker")])
         self.manager.lost("only publishing")
         self.manager.ready(False)
-        self.assertEqual(len(follower.interruptions), 1)
+        self.assertEqual(len(follower.interruptions), 2)
         self.manager.lost("cut")
         self.manager.unfollow("news:old", follower)
         self.manager.ready(True)
-        self.assertEqual(follower.interruptions[1:], [("news:new", "broker")])
+        self.assertEqual(follower.interruptions[2:], [("news:new", "broker")])
+
+    def test_what_stood_between_two_faults_is_told_too(self):
+        """First publishing was away, then the connection that brings events was cut."""
+        follower = FakeFollower()
+        self.manager.ready(False)
+        self.manager.lost("publisher")
+        self.manager.follow("news:between", follower)
+        self.manager.ready(True)
+        self.assertEqual(follower.interruptions, [("news:between", "broker")])
 
 
 class LifeTests(ManagerTests):

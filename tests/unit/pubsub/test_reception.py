@@ -93,6 +93,21 @@ class ReceptionTests(SynchronousTestCase):
         self.assertEqual(self.follower.publications[0].event.type, "match_paused")
         self.assertEqual((self.stats.newer_types, self.stats.failed_events), (1, 0))
 
+    def test_data_that_cannot_be_decoded_is_invalid(self):
+        """Also where no class describes it: numbers out of range, endless digits."""
+        for data in (b"1e999", b"1" * 500):
+            self.receive(b'{"type":"x","data":{"a":' + data + b"}}", channel="system:events")
+        self.assertLessEqual(self.stats.failures["invalid"], 2)
+        self.receive(b'{"type":"x","data":{"a":1e999}}', channel="system:events", position=Position(1, "e"))
+        self.assertEqual(self.stats.failures["invalid"], 2)
+
+    def test_an_unknown_type_whose_data_is_unreadable_costs_no_callback(self):
+        """It has a position and is relayed as it is; callbacks cannot get it."""
+        called = []
+        self.listeners.add_callback("match:events", lambda *_: called.append(1), own=False)
+        self.receive(b'{"type":"match_new","data":{"a":1e999}}', position=Position(1, "e"))
+        self.assertEqual((called, len(self.follower.publications), self.stats.failures["invalid"]), ([], 1, 1))
+
     def test_an_oversized_message_is_dropped(self):
         """Before it is looked at."""
         self.receive(envelope(data={**MATCH, "pad": "x" * 1000}))

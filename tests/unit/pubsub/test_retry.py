@@ -126,6 +126,17 @@ class RetriesTests(SynchronousTestCase):
         again = self.publish("3").addErrback(lambda _: self.publish("4"))
         self.assertIsNone(self.successResultOf(again))
 
+    def test_publishing_from_a_callback_keeps_the_order(self):
+        """Also while those that waited are sent, one after the other."""
+        self.broker.answers = [BrokerAway("x")]
+        first = self.publish("1")
+        second = self.publish("2").addCallback(lambda _: self.publish("4"))
+        self.publish("3")
+        self.clock.advance(0.1)
+        self.assertEqual(self.tried(), ["1", "1", "2", "3", "4"])
+        for outcome in (first, second):
+            self.successResultOf(outcome)
+
     def test_when_idle(self):
         """A shutdown waits for what is on its way."""
         self.successResultOf(self.retries.when_idle())

@@ -38,7 +38,7 @@ class BodyBoundTests(SynchronousTestCase):
         self.refused()
 
     def test_a_length_beyond_all_numbers_is_refused(self):
-        self.connection.send(request("POST", PATH, headers={"Content-Length": "9" * 400}))
+        self.connection.send(request("POST", PATH, headers={"Content-Length": "9" * 5000}))
         self.refused()
 
     def test_no_continue_is_sent_for_it(self):
