@@ -3,6 +3,7 @@
 import atexit
 import os
 import signal
+from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twisted.application.service import IService
@@ -85,11 +86,21 @@ def makeService(options: Options) -> IService:  # noqa: N802 -- Twisted calls it
     except ConfigError as error:
         raise SystemExit(f"pulsetw: {error}") from None
     relay.started.addErrback(failed)
-    reactor_core.addSystemEventTrigger("before", "shutdown", _hurry_on_signal, reactor_core, relay)
+    reactor_core.callWhenRunning(_hurry_on_second_signal, reactor_core, relay)
     return relay
 
 
-def _hurry_on_signal(reactor: Any, relay: "Relay") -> None:
-    """A second Ctrl-C or SIGTERM hurries; Twisted's own handlers would only complain that it is stopping already."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: reactor.callFromThread(relay.hurry))
+def _hurry_on_second_signal(reactor: Any, relay: "Relay") -> None:
+    """The first Ctrl-C or SIGTERM is Twisted's; to a second one it would only complain that it is stopping already."""
+    stopping = False
+
+    def take(number: int, frame: FrameType | None) -> None:
+        nonlocal stopping
+        first = handlers[number]
+        if stopping or not callable(first):
+            reactor.callFromThread(relay.hurry)
+        else:
+            stopping = True
+            first(number, frame)
+
+    handlers: dict[int, Any] = {number: signal.signal(number, take) for number in (signal.SIGINT, signal.SIGTERM)}
