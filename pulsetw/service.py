@@ -8,7 +8,6 @@ import secrets
 import socket
 import time
 from collections.abc import Sequence
-from math import ceil
 from typing import Any
 
 from attrs import evolve
@@ -249,7 +248,7 @@ def _hub_options(config: Config) -> HubOptions:
         anonymous=config.auth.anonymous,
         session=SessionLimits(limits.channels_per_connection, limits.ping_s),
         ring_bytes=limits.ring_bytes,
-        pong_s=min(ceil(limits.pong_s), limits.ping_s),
+        pong_s=min(limits.pong_s, limits.ping_s),
     )
 
 

@@ -109,12 +109,12 @@ class Limits:
     Attributes:
         message_bytes: a client's message, at most 1 GiB; 0 = no limit.
         event_bytes: an event as it travels between servers, at most 1 GiB; 0 = no limit.
-        connections: clients at the same time; 0 = no limit.
+        connections: sockets on the clients' endpoints at the same time, HTTP ones too; 0 = no limit.
         channels_per_connection: subscriptions of one client at the same time; 0 = no limit.
         unsent_bytes: what may wait for one client, 1 KiB to 1 GiB; a client with more is slow.
         ping_s: after so many seconds of silence a client is asked for a sign of life, 1 to 3600.
-        pong_s: for so many seconds it is waited for, 1 to 3600.
-        ring_bytes: what a channel keeps for clients that fall behind, 1 KiB to 1 GiB.
+        pong_s: for so many seconds it is waited for, 1 to 3600; no longer than `ping_s` in any case.
+        ring_bytes: what a channel keeps in memory for clients that fall behind, 1 KiB to 1 GiB.
         request_head_bytes: the head of an HTTP request, on either port, 1 KiB to 1 MiB.
         request_head_s: in so many seconds it must be there on the public port, 0.1 to 3600.
         body_bytes: the body of a request on the operator's port, 1 KiB to 1 GiB.
