@@ -116,8 +116,9 @@ class Connection:
         """See `IConnection.drained`."""
         self.is_choked = False
         self.was_heard = True
-        self._members.drained(self)
+        # Answers first: a `subscribed` that had to wait comes before its channel's events.
         self._go_on()
+        self._members.drained(self)
 
     def lost(self, reason: str) -> None:  # noqa: ARG002 -- the interface's
         """See `IConnection.lost`."""

@@ -158,6 +158,18 @@ class DeliveryTests(HubTests):
         client.connection.drained()
         self.assertEqual((len(self.told(client)), client.calls), (20, ["pause", "resume"]))
 
+    def test_a_subscription_is_told_before_its_events_however_slow_the_client_is(self):
+        """The answer may wait for a client that does not read; what has come meanwhile waits behind it."""
+        self.source.hold = True
+        client = self.open()
+        self.command(client, op="subscribe", id=1, channel="open:1")
+        client.connection.choked()
+        self.source.waiting["open:1"].callback(None)
+        self.publish("open:1", id="e")
+        self.assertEqual(self.told(client), [])
+        client.connection.drained()
+        self.assertEqual([m.get("op") or m["id"] for m in self.told(client)], ["subscribed", "e"])
+
     def test_an_interruption_is_told_to_whom_it_concerns(self):
         """Subscribers of the channel; every user for notifications; in order with the events."""
         reader, ann, nobody = self.open(None, "open:1"), self.open("ann"), self.open()
