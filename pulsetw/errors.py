@@ -62,6 +62,7 @@ class DisconnectCode(IntEnum):
 
     DRAINING = 3001
     INTERNAL = 3004
+    SLOW = 3008
     NO_PONG = 3012
     KICKED = 3500
     BAD_REQUEST = 3501
@@ -71,6 +72,7 @@ class DisconnectCode(IntEnum):
 DISCONNECT_TEXTS: dict[DisconnectCode, str] = {
     DisconnectCode.DRAINING: "draining",
     DisconnectCode.INTERNAL: "internal error",
+    DisconnectCode.SLOW: "slow",
     DisconnectCode.NO_PONG: "no pong",
     DisconnectCode.KICKED: "disconnected by the application",
     DisconnectCode.BAD_REQUEST: "bad request",
@@ -189,10 +191,14 @@ class PublishError(PulsetwError):
         outcome: what is known: after ``refused`` and ``not sent`` nobody got it, after ``unknown`` somebody may have.
         cause: why, in words.
         attempts: how often it was tried; 0 where it was refused before a first try.
+        temporary: whether the same publish may succeed later.
     """
 
-    def __init__(self, channel: str, event_id: str, outcome: Outcome, cause: str, attempts: int) -> None:
+    def __init__(
+        self, channel: str, event_id: str, outcome: Outcome, cause: str, attempts: int, *, temporary: bool = True
+    ) -> None:
         super().__init__(channel, event_id, outcome, cause, attempts)
+        self.temporary = temporary
         self.channel = channel
         self.event_id = event_id
         self.outcome: Outcome = outcome

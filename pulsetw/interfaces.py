@@ -1,14 +1,15 @@
 """The plug points, each with the contract that its implementers keep."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from pulsetw.catalogue.rule import History
 from pulsetw.commands import Command, Message
 from pulsetw.errors import Disconnect
-from pulsetw.model import Event, Position, Publication
+from pulsetw.model import Entry, Event, Lineage, Notice, Page, Position, Publication
 
 
 @frozen
@@ -45,7 +46,17 @@ class IReceiver(Interface):
     """Takes what a broker brings. Its methods return nothing, do not raise, and may call the broker back."""
 
     def received(channel: str, payload: bytes, position: Position | None) -> None:
-        """One publication of a channel that is subscribed, by name or by pattern: once, however many match it."""
+        """One publication without a place in a log, of a channel that is subscribed.
+
+        It comes once, however many names and patterns match it. `position` is None; a stranger cannot make one.
+        """
+
+    def appended(channel: str, entry: Entry) -> None:
+        """One publication that has just got its place in the log of a channel that is subscribed; once.
+
+        In the order of the log as long as the connection lives; what is missing between two of them, or was appended
+        while the broker was not ready, is to be asked for with `IBroker.sync`.
+        """
 
     def ready(interrupted: bool) -> None:
         """The broker became ready: publishing can be tried and every subscription stands (again).
@@ -64,8 +75,9 @@ class IBroker(Interface):
 
     Order: what one broker object publishes to one channel arrives in the order of the `publish` calls, as long as
     nothing fails. Every receiver sees a channel's publications in the same order. Delivery: at most once; what is
-    published while a receiver's broker is not ready is lost to it. A receiver gets what its own server publishes, too,
-    and never from inside its own call of `publish` or `subscribe`.
+    published while a receiver's broker is not ready is lost to it, unless the channel has a history: then `sync` has
+    it. A receiver gets what its own server publishes, too, and never from inside its own call of `publish` or
+    `subscribe`.
 
     Names are checked by the caller (`pulsetw.catalogue.names`); a pattern is a name in which ``*`` stands for any
     characters.
@@ -79,22 +91,45 @@ class IBroker(Interface):
     def stop() -> Deferred[None]:
         """Ends all connections; fires when they are gone, and never fails. Nothing is received any more at once."""
 
-    def publish(channel: str, event_id: str, payload: bytes) -> Deferred[Position | None]:
-        """Sends a publication to all servers.
+    def publish(
+        channel: str, event_id: str, payload: bytes, history: History | None = None
+    ) -> Deferred[Position | None]:
+        """Sends a publication to all servers; with a history, appends it to the channel's log in the same step.
 
         Args:
             channel: a channel's name.
             event_id: the event's id; the same id again is the same event.
             payload: the envelope (`pulsetw.codec.encode_envelope`).
+            history: what the channel keeps; None = nothing. An id that the log has had within the last minutes is
+                not appended again: the answer is its first place.
 
         Returns:
-            Fires with the position, None on a channel without history, when the broker has taken it. Fails with
-            `BrokerAway` (at once, where nothing can be sent), `BrokerRefused` or `OutcomeUnknown`. Cancelling it does
-            not call the publication back.
+            Fires with the position, None on a channel without history, when the broker has taken it in the sense of
+            `History.ack`. Fails with `BrokerAway` (at once, where nothing can be sent), `BrokerRefused` or
+            `OutcomeUnknown`. Cancelling it does not call the publication back.
         """
 
-    def subscribe(name: str) -> Deferred[None]:
+    def sync(channel: str, position: Position | None, limit: int) -> Deferred[Page]:
+        """Reads the log of a channel with a history.
+
+        Args:
+            channel: a channel's name.
+            position: how far the reader has read; None = the newest `limit` entries, and `Page.start` is the offset
+                before them.
+            limit: entries in one page, 1 or more.
+
+        Returns:
+            Fires with the page. A channel that never had a publication has an epoch all the same, kept for an hour.
+            Fails as `publish` does.
+        """
+
+    def subscribe(name: str, *, history: bool = False) -> Deferred[None]:
         """Asks for a channel, or for all channels that match a pattern.
+
+        Args:
+            name: the channel or pattern.
+            history: whether it has a log, or a channel that the pattern matches may have one: without, nothing is
+                `appended`. Always the same for the same name.
 
         Returns:
             Fires when the subscription stands: from then on nothing is missed while the broker is ready. It waits as
@@ -116,10 +151,32 @@ class IFollower(Interface):
     """Takes the publications of channels, in their order. Its methods return nothing and do not raise."""
 
     def publication(publication: Publication) -> None:
-        """One publication, checked, its data JSON text."""
+        """One publication, checked, its data JSON text.
 
-    def interrupted(channel: str, reason: str) -> None:
-        """Publications of the channel may have been missed here."""
+        With a position it comes at the end of the log: after the newest one before it, or after the end of a notice,
+        or after a cut. It may be one that came before, with the same id: before a cut, at another place.
+        """
+
+    def past(channel: str, publications: Sequence[Publication]) -> None:
+        """What the log of a channel that is new here had already, oldest first, without a hole up to its end."""
+
+    def noticed(channel: str, notice: Notice) -> None:
+        """Publications of the channel may have been missed here, by everybody; what comes next is after the notice."""
+
+    def cut(channel: str, notice: Notice) -> None:
+        """The log's end was on a dead branch: what comes next is after `notice.end`, the fork.
+
+        Whoever has got more than the fork is to be told, and nobody else.
+        """
+
+    def placed(channel: str, lineage: Lineage, top: int) -> None:
+        """The channel's log stands here, up to `top`, with this epoch and these branches; again after each change."""
+
+    def stale(since_ms: int) -> None:
+        """The broker is away, since so many milliseconds after 1970: nothing that happens elsewhere comes in."""
+
+    def fresh() -> None:
+        """It is back, and what was missed has been given or told."""
 
 
 class IChannels(Interface):

@@ -1,4 +1,4 @@
-"""The three things that everything here is about: events, positions, publications."""
+"""What everything here is about: events, positions, publications, and the logs that they stand in."""
 
 from collections.abc import Mapping
 
@@ -10,12 +10,124 @@ class Position:
     """A place in a channel's log.
 
     Attributes:
-        offset: counts the channel's publications from 1, without holes, below 2^53.
-        epoch: opaque; changes whenever the count starts anew.
+        offset: counts the channel's publications from 1, without holes, below 2^53; 0 = before the first.
+        epoch: random; changes whenever the count starts anew.
+        branch: names the line of masters on which the entry was read; see `Lineage`.
     """
 
     offset: int
     epoch: str
+    branch: str = ""
+
+    @property
+    def wire_epoch(self) -> str:
+        """Epoch and branch as one text, opaque to clients: they compare it and send it back."""
+        return f"{self.epoch}.{self.branch}" if self.branch else self.epoch
+
+    @classmethod
+    def from_wire(cls, offset: int, wire_epoch: str) -> "Position":
+        """What a client sends back; a text that no relay made becomes an epoch that no channel has."""
+        epoch, _, branch = wire_epoch.partition(".")
+        return cls(offset, epoch, branch)
+
+
+@frozen
+class Entry:
+    """A publication as the broker's log has it.
+
+    Attributes:
+        position: its place.
+        id: the event's id.
+        payload: the envelope.
+    """
+
+    position: Position
+    id: str
+    payload: bytes
+
+
+@frozen
+class Branch:
+    """The part of a channel's log that one line of masters wrote.
+
+    Attributes:
+        name: the start of Redis's replication id, which changes at every promotion and restart.
+        fork: the last offset that it shares with the branch before it; 0 for the first.
+    """
+
+    name: str
+    fork: int
+
+
+@frozen
+class Lineage:
+    """How a channel's log came to be what it is.
+
+    Attributes:
+        epoch: the count's.
+        branches: from the oldest that is still known to the current one; at least one.
+    """
+
+    epoch: str
+    branches: tuple[Branch, ...]
+
+    @property
+    def branch(self) -> str:
+        """The current branch."""
+        return self.branches[-1].name
+
+    def start_of(self, position: Position) -> int | None:
+        """The last offset up to which whoever stands at `position` has read this log, and not a dead branch.
+
+        Returns:
+            At most the position's own offset; None where epoch or branch are not known here.
+        """
+        names = [branch.name for branch in self.branches]
+        if position.epoch != self.epoch or position.branch not in names:
+            return None
+        later = self.branches[names.index(position.branch) + 1 :]
+        return min([position.offset, *(branch.fork for branch in later)])
+
+    def at(self, offset: int) -> Position:
+        """A place on the current branch."""
+        return Position(offset, self.epoch, self.branch)
+
+
+@frozen
+class Page:
+    """Some of a channel's log, as it was at one moment.
+
+    Attributes:
+        lineage: epoch and branches.
+        top: the offset of the newest entry; 0 = the log never had one.
+        start: the offset after which the entries were asked for; None = the position asked for is not known here.
+        entries: the first ones after `start` (where it is None, the first of all) that are still there, oldest first,
+            positions on the current branch.
+            Whether they begin at `start` + 1 and reach `top` is for the reader to see.
+    """
+
+    lineage: Lineage
+    top: int
+    start: int | None
+    entries: tuple[Entry, ...]
+
+
+@frozen
+class Notice:
+    """Publications that a consumer may not have got.
+
+    Attributes:
+        reason: ``epoch`` (the count began anew), ``branch`` (what the consumer had read is on a branch that is not
+            known any more), ``failover`` (a new master may lack what the old one acknowledged), ``diverged`` (what the
+            consumer had read last is on a dead branch), ``trimmed`` (the history is too short), ``slow`` (the
+            consumer could not keep up), ``broker`` (a channel without history, and the broker was away).
+        start: the last place that the consumer got; None = unknown.
+        end: what follows comes after this place; None = unknown.
+    """
+
+    reason: str
+    start: Position | None = None
+    end: Position | None = None
 
 
 @frozen
@@ -51,9 +163,11 @@ class Publication:
         event: what happened.
         position: its place in the channel's log; None where the channel keeps no history.
         exclude: the client that does not get it; "" = none.
+        degraded: whether the broker was away: it is given to this server's clients only, before its place.
     """
 
     channel: str
     event: Event
     position: Position | None = None
     exclude: str = ""
+    degraded: bool = False

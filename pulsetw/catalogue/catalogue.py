@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from attrs import evolve
+
 from pulsetw.catalogue.channel import Audience, Channel
 from pulsetw.catalogue.names import check_name, check_pattern, is_pattern, matcher
 from pulsetw.catalogue.rule import Rule
@@ -40,6 +42,10 @@ class Catalogue:
             (check_pattern if is_pattern(name) else check_name)(name)
         opened = {name: Channel(name, others=dict) for name in rules if _best(name, declared) is None}
         self._channels = {**declared, **opened}
+        for name, rule in rules.items():
+            governed = _best(name, self._channels)
+            if rule.history_size and governed is not None and governed.audience is not Audience.ALL:
+                raise ChannelError(name, "has an audience and can keep no history: it would be everybody's")
         self._rules = dict(rules)
         self._found: dict[str, tuple[Channel, Rule]] = {}
 
@@ -69,6 +75,15 @@ class Catalogue:
         """
         return self._find(name)[1]
 
+    def has_history(self, pattern: str) -> bool:
+        """Whether a channel that the pattern matches may have a history.
+
+        Patterns against patterns: said of one that may not, it costs a subscription that hears nothing.
+        """
+        return any(
+            rule.history_size for name, rule in self._rules.items() if is_pattern(name) or matcher(pattern)(name)
+        )
+
     def _find(self, name: str) -> tuple[Channel, Rule]:
         found = self._found.get(name)
         if found is None:
@@ -77,6 +92,8 @@ class Catalogue:
             if channel is None:
                 raise ChannelError(name, "is not in the catalogue")
             rule = _best(name, self._rules) or _default_rule(channel)
+            if channel.audience is not Audience.ALL and rule.history_size:
+                rule = evolve(rule, history_size=0)  # of a pattern; an exact rule is refused at the start
             if len(self._found) >= _MAX_FOUND:
                 self._found.clear()
             found = self._found[name] = (channel, rule)

@@ -1,6 +1,6 @@
 """Every setting of a relay: a TOML file, then the environment, then the command line, in rising order."""
 
-from pulsetw.config.channels import load_channels
+from pulsetw.config.channels import load_catalogue, load_channels
 from pulsetw.config.loading import load
 from pulsetw.config.settings import (
     AuthSettings,
@@ -19,5 +19,6 @@ __all__ = [
     "Limits",
     "ServerSettings",
     "load",
+    "load_catalogue",
     "load_channels",
 ]

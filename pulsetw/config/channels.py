@@ -2,10 +2,23 @@
 
 import importlib
 
-from pulsetw.catalogue import Channel
+from pulsetw.catalogue import Catalogue, Channel
 from pulsetw.catalogue.builtin import builtin_channels
-from pulsetw.config.settings import Config
-from pulsetw.errors import ConfigError
+from pulsetw.config.settings import Config, rule_key
+from pulsetw.errors import ChannelError, ConfigError
+
+
+def load_catalogue(config: Config) -> Catalogue:
+    """The declarations that the settings name, with their rules.
+
+    Raises:
+        ConfigError: see `load_channels`; or a rule asks for a history that its channel cannot have.
+    """
+    channels = load_channels(config)
+    try:
+        return Catalogue(channels, config.channels)
+    except ChannelError as error:
+        raise ConfigError(rule_key(error.channel), error.problem) from None
 
 
 def load_channels(config: Config) -> list[Channel]:

@@ -114,12 +114,15 @@ class Limits:
         unsent_bytes: what may wait for one client, 1 KiB to 1 GiB; a client with more is slow.
         ping_s: after so many seconds of silence a client is asked for a sign of life, 1 to 3600.
         pong_s: for so many seconds it is waited for, 1 to 3600; no longer than `ping_s` in any case.
-        ring_bytes: what a channel keeps in memory for clients that fall behind, 1 KiB to 1 GiB.
+        ring_bytes: what a channel keeps in memory for clients that fall behind or come back, 1 KiB to 1 GiB.
+        rings_bytes: what all channels keep together, 1 KiB to 1 TiB; past it the idlest channels forget first.
         request_head_bytes: the head of an HTTP request, on either port, 1 KiB to 1 MiB.
         request_head_s: in so many seconds it must be there on the public port, 0.1 to 3600.
         body_bytes: the body of a request on the operator's port, 1 KiB to 1 GiB.
         batch_events: events in one batch on the operator's port, 1 to 100 000.
         publish_retry_ms: the wait before each retry of a publish, each 1 to 60 000 ms; none = no retries.
+        outbox_events: events that may wait for the broker, on channels with ``outage = "local"``, 1 to 10 000 000.
+        outbox_bytes: their bytes, 1 KiB to 1 GiB.
         waiting_publishes: publishes that may wait for a channel's turn while one before them is retried,
             1 to 1 000 000.
     """
@@ -134,11 +137,14 @@ class Limits:
     ping_s: int = field(default=25, validator=checked(between(1, 3600)))
     pong_s: int = field(default=10, validator=checked(between(1, 3600)))
     ring_bytes: int = field(default=64 * _KIB, validator=checked(between(_KIB, _GIB)))
+    rings_bytes: int = field(default=256 * _MIB, validator=checked(between(_KIB, 1024 * _GIB)))
     request_head_bytes: int = field(default=16 * _KIB, validator=checked(between(_KIB, _MIB)))
     request_head_s: float = field(default=5, validator=checked(between(0.1, 3600)))
     body_bytes: int = field(default=_MIB, validator=checked(between(_KIB, _GIB)))
     batch_events: int = field(default=1000, validator=checked(between(1, 100_000)))
     publish_retry_ms: tuple[int, ...] = field(default=(100, 200, 400), validator=checked(each(between(1, 60_000))))
+    outbox_events: int = field(default=10_000, validator=checked(between(1, _MANY)))
+    outbox_bytes: int = field(default=16 * _MIB, validator=checked(between(_KIB, _GIB)))
     waiting_publishes: int = field(default=1000, validator=checked(between(1, 1_000_000)))
 
 
@@ -147,12 +153,17 @@ def rule_key(name: str) -> str:
     return f'channels."{name[:200]}"'
 
 
-def _check_names(_instance: object, _attribute: object, rules: Mapping[str, Rule]) -> None:
-    for name in rules:
+def _check_rules(_instance: object, _attribute: object, rules: Mapping[str, Rule]) -> None:
+    for name, rule in rules.items():
+        key = rule_key(name)
         try:
             (check_pattern if is_pattern(name) else check_name)(name)
         except ChannelError as error:
-            raise ConfigError(rule_key(name), error.problem) from None
+            raise ConfigError(key, error.problem) from None
+        between(0, 100_000)(f"{key}.history_size", rule.history_size)
+        between(1, 2_592_000)(f"{key}.history_age_s", rule.history_age_s)
+        if rule.ack != "fast" and not rule.history_size:
+            raise ConfigError(f"{key}.ack", f'expected "fast" where there is no history_size, found "{rule.ack}"')
 
 
 @frozen
@@ -170,7 +181,7 @@ class Config:
     broker: BrokerSettings = field(factory=BrokerSettings)
     auth: AuthSettings = field(factory=AuthSettings)
     catalogue: CatalogueSettings = field(factory=CatalogueSettings)
-    channels: Mapping[str, Rule] = field(factory=dict, validator=_check_names)
+    channels: Mapping[str, Rule] = field(factory=dict, validator=_check_rules)
     limits: Limits = field(factory=Limits)
 
 

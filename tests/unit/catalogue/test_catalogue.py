@@ -3,6 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.catalogue import Catalogue, Channel, Rule
+from pulsetw.catalogue.builtin import builtin_channels
 from pulsetw.errors import ChannelError
 
 CLOSED = Rule(subscribe="nobody")
@@ -51,6 +52,20 @@ class CatalogueTests(SynchronousTestCase):
         """Twice the same name, or a rule for a name that cannot be."""
         self.assertRaises(ChannelError, Catalogue, [Channel("a"), Channel("a")], {})
         self.assertRaises(ChannelError, Catalogue, [], {"a b": Rule()})
+
+    def test_a_channel_with_an_audience_keeps_no_history(self):
+        """A rule of its own that asks for one is a mistake; a pattern's history leaves it out."""
+        self.assertRaises(ChannelError, Catalogue, builtin_channels(), {"player:notifications": Rule(history_size=1)})
+        catalogue = Catalogue(builtin_channels(), {"*": Rule(history_size=9)})
+        kept = {name: catalogue.rule(name).history_size for name in ("player:notifications", "match:events", "else")}
+        self.assertEqual(kept, {"player:notifications": 0, "match:events": 9, "else": 9})
+
+    def test_whether_a_pattern_may_meet_a_history(self):
+        """It is said of one that meets such a rule, or that may meet another pattern's."""
+        catalogue = Catalogue([], {"a:one": Rule(history_size=9), "b:*": Rule()})
+        found = {pattern: catalogue.has_history(pattern) for pattern in ("a:*", "*:one", "b:*", "c:*")}
+        self.assertEqual(found, {"a:*": True, "*:one": True, "b:*": False, "c:*": False})
+        self.assertTrue(Catalogue([], {"b:*": Rule(history_size=9)}).has_history("*:x"))
 
     def test_strangers_cannot_fill_the_memory(self):
         """Found names are kept, but not without end."""

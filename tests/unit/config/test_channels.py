@@ -5,8 +5,8 @@ from types import ModuleType
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pulsetw.catalogue import Channel
-from pulsetw.config import CatalogueSettings, Config, load_channels
+from pulsetw.catalogue import Channel, Rule
+from pulsetw.config import CatalogueSettings, Config, load_catalogue, load_channels
 from pulsetw.errors import ConfigError
 
 
@@ -50,3 +50,16 @@ class LoadChannelsTests(SynchronousTestCase):
     def test_a_channel_that_is_declared_twice(self):
         self.module("shop", CHANNELS=[Channel("match:events")])
         self.assertIn("shop declares match:events, and so does the built-in catalogue", self.error("shop").problem)
+
+
+class LoadCatalogueTests(SynchronousTestCase):
+    def test_declarations_and_rules_come_together(self):
+        catalogue = load_catalogue(Config(channels={"shop:*": Rule(history_size=9)}))
+        self.assertEqual(catalogue.rule("shop:a").history_size, 9)
+        self.assertEqual(catalogue.rule("match:events"), Rule())
+
+    def test_a_rule_that_its_channel_cannot_keep(self):
+        config = Config(channels={"player:notifications": Rule(history_size=9)})
+        error = self.assertRaises(ConfigError, load_catalogue, config)
+        self.assertEqual(error.key, 'channels."player:notifications"')
+        self.assertIn("can keep no history", error.problem)

@@ -79,7 +79,22 @@ BROKEN = {
     "a rule for no name": ('[channels."a b"]', 'channels."a b"', "1 to 200 of"),
     "a rule for a reserved pattern": ('[channels."pulsetw:*"]', 'channels."pulsetw:*"', "the relay's own"),
     "a rule that is no table": ('[channels]\n"a:b" = 3', 'channels."a:b"', "expected a table, found int"),
-    "a rule of a later release": ('[channels."a:b"]\nhistory_size = 3', 'channels."a:b".history_size', "a rule has:"),
+    "a rule of a later release": ('[channels."a:b"]\nconflate_ms = 3', 'channels."a:b".conflate_ms', "a rule has:"),
+    "a history without end": (
+        '[channels."a:b"]\nhistory_size = 100001',
+        'channels."a:b".history_size',
+        "from 0 to 100,000, found 100001",
+    ),
+    "a history that is over at once": (
+        '[channels."a:b"]\nhistory_age_s = 0',
+        'channels."a:b".history_age_s',
+        "from 1 to 2,592,000, found 0",
+    ),
+    "a promise about nothing": (
+        '[channels."a:b"]\nack = "durable"',
+        'channels."a:b".ack',
+        'expected "fast" where there is no history_size, found "durable"',
+    ),
     "a typing mistake in a rule": ('[channels."a:b"]\npublis = "users"', 'channels."a:b".publis', "mean publish?"),
     "nobody that we know": (
         '[channels."a:b"]\npublish = "all"',
