@@ -21,13 +21,19 @@ def ids(prefix="id"):
 
 @implementer(IBroker)
 class FakeBroker:
-    """Answers each publish with the next of `answers`, or at once with None; `hold` keeps all answers back."""
+    """Answers each publish with the next of `answers`, or at once with None; `hold` keeps all answers back.
+
+    A sync gets the next of `pages`; without one it waits in `syncs`.
+    """
 
     url = "fake://"
 
     def __init__(self):
         self.calls = []
         self.published = []
+        self.histories = []
+        self.pages = []
+        self.syncs = []
         self.answers = []
         self.held = []
         self.hold = False
@@ -47,8 +53,9 @@ class FakeBroker:
                 deferred.errback(BrokerAway("stopped"))
         return succeed(None)
 
-    def publish(self, channel, event_id, payload):
+    def publish(self, channel, event_id, payload, history=None):
         self.published.append((channel, event_id, payload))
+        self.histories.append(history)
         if self.is_away:
             return fail(BrokerAway("away"))
         if self.hold:
@@ -58,8 +65,17 @@ class FakeBroker:
         answer = self.answers.pop(0) if self.answers else None
         return fail(answer) if isinstance(answer, Exception) else succeed(answer)
 
-    def subscribe(self, name):
-        self.calls.append(("subscribe", name))
+    def sync(self, channel, position, limit):
+        self.calls.append(("sync", channel, position))
+        page = self.pages.pop(0) if self.pages else None
+        if page is not None:
+            return fail(page) if isinstance(page, Exception) else succeed(page)
+        waiting = Deferred()
+        self.syncs.append(waiting)
+        return waiting
+
+    def subscribe(self, name, *, history=False):
+        self.calls.append(("subscribe", name, "history") if history else ("subscribe", name))
         waiting = self.subscriptions[name] = Deferred()
         if not self.hold:
             waiting.callback(None)
@@ -78,13 +94,32 @@ class FakeFollower:
 
     def __init__(self):
         self.publications = []
-        self.interruptions = []
+        self.pasts = []
+        self.notices = []
+        self.cuts = []
+        self.places = []
+        self.states = []
 
     def publication(self, publication):
         self.publications.append(publication)
 
-    def interrupted(self, channel, reason):
-        self.interruptions.append((channel, reason))
+    def past(self, channel, publications):
+        self.pasts.append((channel, publications))
+
+    def noticed(self, channel, notice):
+        self.notices.append((channel, notice))
+
+    def cut(self, channel, notice):
+        self.cuts.append((channel, notice))
+
+    def placed(self, channel, lineage, top):
+        self.places.append((channel, lineage, top))
+
+    def stale(self, since_ms):
+        self.states.append(since_ms)
+
+    def fresh(self):
+        self.states.append("fresh")
 
 
 @implementer(IChannels)

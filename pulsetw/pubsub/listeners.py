@@ -77,6 +77,10 @@ class Listeners:
         interest = self._interests.get(channel)
         return [] if interest is None else list(interest.followers)
 
+    def all_followers(self) -> list[IFollower]:
+        """Each follower once, whatever it follows."""
+        return list(dict.fromkeys(follower for each in self._interests.values() for follower in each.followers))
+
     def route(self, channel: str) -> Route:
         """Where a publication of the channel goes."""
         route = self._routes.get(channel)

@@ -3,40 +3,25 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pulsetw.catalogue import Catalogue, check_pattern, is_pattern
 from pulsetw.catalogue.builtin import PLAYER_NOTIFICATIONS
-from pulsetw.catalogue.channel import event_type
-from pulsetw.codec import MAX_NAME_CHARACTERS, decode_envelope, encode_envelope
-from pulsetw.errors import BrokerAway, ChannelError, EventError, OversizedEvent, PublishError, PulsetwError
+from pulsetw.errors import BrokerAway, ChannelError, EventError
 from pulsetw.interfaces import IBroker, IChannels, IFollower, IReceiver
-from pulsetw.model import Event, Position
+from pulsetw.model import Entry, Event, Notice, Position
 from pulsetw.pubsub.listeners import Callback, Listeners
+from pulsetw.pubsub.publishing import Publishing, PubSubOptions, as_event
 from pulsetw.pubsub.reception import Reception
-from pulsetw.pubsub.retry import Retries, RetryOptions
-from pulsetw.pubsub.stats import PublisherStats
+from pulsetw.pubsub.recovery import Recovery
+from pulsetw.pubsub.staleness import Staleness
 
 _SWEEP_S = 10.0
-
-
-@frozen
-class PubSubOptions:
-    """Bounds of publishing.
-
-    Attributes:
-        max_event_bytes: the longest envelope, in bytes, published or received; 0 = no bound.
-        retry: when to try again.
-    """
-
-    max_event_bytes: int = 65536
-    retry: RetryOptions = field(factory=RetryOptions)
 
 
 @implementer(IReceiver, IChannels)
@@ -70,21 +55,21 @@ class PubSubManager:
         self._broker = broker
         self._catalogue = catalogue
         self._clock = clock
-        self._options = options
-        self._new_id = new_id
-        self._now_ms = now_ms
         self._listeners = Listeners()
         self._reception = Reception(
             catalogue, self._listeners, server_id, options.max_event_bytes, new_id, clock.seconds, now_ms
         )
-        self._retries = Retries(broker.publish, clock, options.retry)
-        self._stats = PublisherStats()
+        self._recovery = Recovery(broker.sync, self._reception, clock)
+        self._staleness = Staleness(clock, now_ms, self._tell_stale, self._tell_fresh)
+        self._publishing = Publishing(
+            broker, catalogue, clock, server_id, options, new_id, now_ms, self._reception.local
+        )
         self._is_up = False
         self._is_shut_down = False
         self._on_ready: list[Deferred[None]] = []
         self._standing: set[str] = set()
         self._interrupted: set[str] = set()
-        self._sweep = LoopingCall(self._reception.sweep)
+        self._sweep = LoopingCall(self._look_around)
         self._sweep.clock = clock
 
     def initialize(self) -> Deferred[None]:
@@ -114,24 +99,12 @@ class PubSubManager:
             exclude: the client (its id) that does not get it.
 
         Returns:
-            Fires with the event's position, None on a channel without history, when the broker has taken it. Fails
-            with `ChannelError` or `EventError` before anything is sent, with `PublishError` after the retries.
+            Fires with the event's position, None on a channel without history, when the broker has taken it. Where
+            the rule says ``outage = "local"`` and the broker is away: fires with None when the event waits for it.
+            Fails with `ChannelError` or `EventError` before anything is sent, with `PublishError` after the retries,
+            with `TooManyWaiting` where no more can wait.
         """
-        self._stats.total_published += 1
-        try:
-            prepared = self._prepare(channel, event, id)
-            payload = encode_envelope(prepared, exclude or "")
-            decode_envelope(channel, payload)  # what no receiver could take is refused here
-            self._check_size(prepared, payload)
-        except PulsetwError as error:
-            self._stats.failed_publishes += 1
-            return fail(error)
-        if self._is_shut_down:
-            self._stats.failed_publishes += 1
-            return fail(PublishError(channel, prepared.id, "not sent", "this server has shut down", 0))
-        return self._retries.publish(channel, prepared.id, payload).addCallbacks(
-            self._published, self._failed, callbackArgs=(channel,)
-        )
+        return self._publishing.publish(channel, event, id, exclude)
 
     def send_to_player(self, player_id: str, event: Event | object) -> Deferred[Position | None]:
         """Publishes a notification to one player, on all of its connections.
@@ -143,15 +116,15 @@ class PubSubManager:
         Returns:
             As `publish`. Fails with `EventError` if the event names another player.
         """
-        event = _as_event(event)
+        event = as_event(event)
         if isinstance(event.data, Mapping) and "playerId" not in event.data:
             event = evolve(event, data={**event.data, "playerId": player_id})
         named = (
             event.data.get("playerId") if isinstance(event.data, Mapping) else getattr(event.data, "player_id", None)
         )
         if named != player_id:
-            self._stats.total_published += 1
-            self._stats.failed_publishes += 1
+            self._publishing.stats.total_published += 1
+            self._publishing.stats.failed_publishes += 1
             return fail(EventError(event.type, "data.playerId", f"Expected {player_id!r}, got {named!r}"))
         return self.publish(PLAYER_NOTIFICATIONS, event)
 
@@ -199,6 +172,9 @@ class PubSubManager:
         except ChannelError as error:
             return fail(error)
         self._listeners.add_follower(channel, follower)
+        if (place := self._recovery.place(channel)) is not None:
+            # A callback listens already: the log has been begun, and is not told a second time by itself.
+            follower.placed(channel, *place)
         return self._subscribe(channel)
 
     def unfollow(self, channel: str, follower: IFollower) -> None:
@@ -206,9 +182,15 @@ class PubSubManager:
         if self._listeners.remove_follower(channel, follower):
             self._unsubscribe(channel)
 
-    def received(self, channel: str, payload: bytes, position: Position | None) -> None:
+    def received(self, channel: str, payload: bytes, position: Position | None) -> None:  # noqa: ARG002
         """See `IReceiver.received`."""
-        self._reception.received(channel, payload, position)
+        self._reception.received(channel, payload)
+
+    def appended(self, channel: str, entry: Entry) -> None:
+        """See `IReceiver.appended`."""
+        if not self._recovery.appended(channel, entry):
+            # Only a pattern asks for it: nobody reads its log, and it comes at most once.
+            self._reception.entry(channel, entry, again=False)
 
     def ready(self, interrupted: bool) -> None:
         """See `IReceiver.ready`."""
@@ -216,8 +198,10 @@ class PubSubManager:
         self._log.info("The broker {url} is ready", url=self._broker.url)
         missing, self._interrupted = self._interrupted if interrupted else set(), set()
         for name in missing:
-            for follower in self._listeners.followers(name):
-                follower.interrupted(name, "broker")
+            if not self._recovery.reads(name):
+                self._reception.noticed(name, Notice("broker"))
+        self._recovery.ready().addCallback(lambda _: self._staleness.caught_up())
+        self._publishing.ready()
         waiting, self._on_ready = self._on_ready, []
         for up in waiting:
             up.callback(None)
@@ -227,6 +211,9 @@ class PubSubManager:
         self._is_up = False
         self._log.warn("The broker {url} is away: {reason}", url=self._broker.url, reason=reason)
         self._interrupted |= self._standing
+        self._publishing.lost()
+        self._recovery.lost()
+        self._staleness.away()
 
     def get_health_status(self) -> dict[str, Any]:
         """How publishing and listening are now.
@@ -249,13 +236,15 @@ class PubSubManager:
             "reason": status.reason,
             "round_trip_ms": status.round_trip_ms,
             "round_trip_age_s": None if last is None else self._clock.seconds() - last,
-            "waiting_publishes": self._retries.waiting,
+            "waiting_publishes": self._publishing.waiting,
+            "outbox_events": len(self._publishing.outbox),
+            "outbox_dropped": self._publishing.outbox.dropped,
             "broker": status.url,
         }
 
     def get_publisher_stats(self) -> dict[str, Any]:
         """See `pulsetw.pubsub.stats.PublisherStats`."""
-        return self._stats.as_dict()
+        return self._publishing.stats.as_dict()
 
     def get_subscriber_stats(self) -> dict[str, Any]:
         """See `pulsetw.pubsub.stats.SubscriberStats`."""
@@ -270,54 +259,50 @@ class PubSubManager:
         self._is_shut_down = True
         if self._sweep.running:
             self._sweep.stop()
+        self._staleness.stop()
+        self._recovery.stop()
         waiting, self._on_ready = self._on_ready, []
         for up in waiting:
             up.errback(BrokerAway("shut down before the broker was ready"))
-        return self._retries.when_idle().addCallback(lambda _: self._broker.stop())
+        return self._publishing.shutdown().addCallback(lambda _: self._broker.stop())
 
-    def _prepare(self, channel: str, event: Event | object, id: str | None) -> Event:
-        event = _as_event(event)
-        for member, name in (("type", event.type), ("id", id or event.id), ("serverId", event.server_id)):
-            if not isinstance(name, str) or len(name) > MAX_NAME_CHARACTERS:
-                raise EventError("", member, f"Expected a text of at most {MAX_NAME_CHARACTERS} characters")
-        prepared = self._catalogue.channel(channel).prepare(event)
-        return evolve(
-            prepared,
-            timestamp=event.timestamp or self._now_ms(),
-            server_id=event.server_id or self.server_id,
-            id=id or event.id or self._new_id(),
-        )
-
-    def _check_size(self, event: Event, payload: bytes) -> None:
-        limit = self._options.max_event_bytes
-        if limit and len(payload) > limit:
-            raise OversizedEvent(
-                event.type, "", f"the event takes {len(payload)} bytes; at most {limit} (limits.event_bytes)"
-            )
-
-    def _published(self, position: Position | None, channel: str) -> Position | None:
-        self._stats.succeeded(channel, self._now_ms())
-        return position
-
-    def _failed(self, failure: Failure) -> Failure:
-        self._stats.failed_publishes += 1
-        return failure
+    def _look_around(self) -> None:
+        self._reception.sweep()
+        self._publishing.look_around()
 
     def _subscribe(self, name: str) -> Deferred[None]:
-        def standing(_: None) -> None:
-            if self._listeners.has(name):
-                self._standing.add(name)
-                if not self._is_up:
-                    # It may have stood before the connection was lost a second time.
-                    self._interrupted.add(name)
+        if is_pattern(name):
+            standing = self._broker.subscribe(name, history=self._catalogue.has_history(name))
+            return standing.addCallback(lambda _: self._stands(name))
+        rule = self._catalogue.rule(name)
+        if rule.history is None:
+            return self._broker.subscribe(name).addCallback(lambda _: self._stands(name))
+        # With durable and window nothing that was acknowledged is lost in a failover.
+        self._recovery.add(name, strict=rule.strict and rule.ack == "fast")
 
-        return self._broker.subscribe(name).addCallback(standing)
+        def reading(_: None) -> Deferred[None]:
+            self._stands(name)
+            return self._recovery.subscribed(name)
+
+        return self._broker.subscribe(name, history=True).addCallback(reading)
+
+    def _stands(self, name: str) -> None:
+        if self._listeners.has(name):
+            self._standing.add(name)
+            if not self._is_up:
+                # It may have stood before the connection was lost a second time.
+                self._interrupted.add(name)
 
     def _unsubscribe(self, name: str) -> None:
         self._standing.discard(name)
         self._interrupted.discard(name)
+        self._recovery.remove(name)
         self._broker.unsubscribe(name)
 
+    def _tell_stale(self, since_ms: int) -> None:
+        for follower in self._listeners.all_followers():
+            follower.stale(since_ms)
 
-def _as_event(event: Event | object) -> Event:
-    return event if isinstance(event, Event) else Event(event_type(type(event)), event)
+    def _tell_fresh(self) -> None:
+        for follower in self._listeners.all_followers():
+            follower.fresh()

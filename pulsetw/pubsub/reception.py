@@ -1,5 +1,6 @@
 """What comes from the broker: checked, counted, given once to everybody here who wants it."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 
@@ -12,7 +13,7 @@ from pulsetw.catalogue import Catalogue, Channel
 from pulsetw.catalogue.channel import event_type
 from pulsetw.codec import decode_envelope
 from pulsetw.errors import ChannelError, EventError, UnknownEventType
-from pulsetw.model import Event, Position, Publication
+from pulsetw.model import Entry, Event, Lineage, Notice, Position, Publication
 from pulsetw.pubsub.listeners import Callback, Listeners
 from pulsetw.pubsub.seen import SeenIds
 from pulsetw.pubsub.stats import SubscriberStats
@@ -20,6 +21,8 @@ from pulsetw.pubsub.stats import SubscriberStats
 # One log line for each cause in so many seconds: a stranger can send thousands of bad events.
 _TELL_AGAIN_S = 60.0
 _MAX_CAUSES = 1000
+# More than outboxes usually hold; of what is forgotten, callbacks and clients get the broker's copy, too.
+_MAX_LOCAL = 100_000
 
 
 class Reception:
@@ -57,26 +60,78 @@ class Reception:
         self._now = now
         self._now_ms = now_ms
         self._seen = SeenIds()
+        self._local: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._told: dict[tuple[str, ...], float] = {}
 
-    def received(self, name: str, payload: bytes, position: Position | None) -> None:
-        """One message."""
+    def received(self, name: str, payload: bytes) -> None:
+        """One message without a place in a log."""
         self.stats.received(name, self._now_ms())
-        if self._max_event_bytes and len(payload) > self._max_event_bytes:
-            self._drop("oversized", name, f"{len(payload)} bytes; at most {self._max_event_bytes}")
+        taken = self._take(name, payload, None)
+        if taken is None:
             return
-        try:
-            channel = self._catalogue.channel(name)
-            publication = decode_envelope(name, payload, position)
-            is_declared = self._check(channel, publication)
-        except ChannelError as error:
-            self._drop("unknown_channel", "", str(error))
-        except UnknownEventType as error:
-            self._drop("unknown_type", name, str(error))
-        except EventError as error:
-            self._drop("invalid", name, str(error), error.field)
-        else:
+        channel, publication, is_declared = taken
+        if not self._seen.is_new(publication.channel, publication.event.id, self._now()):
+            self.stats.repeated += 1
+            return
+        self._accept(channel, publication, is_declared)
+
+    def local(self, name: str, payload: bytes) -> None:
+        """An event of this server that waits for the broker: for those who are here, at once."""
+        taken = self._take(name, payload, None)
+        if taken is None:
+            return
+        channel, publication, is_declared = taken
+        if self._seen.is_new(name, publication.event.id, self._now()):
+            self._local[name, publication.event.id] = None
+            if len(self._local) > _MAX_LOCAL:
+                self._local.popitem(last=False)
+            self._accept(channel, evolve(publication, degraded=True), is_declared)
+
+    def entry(self, name: str, entry: Entry, *, again: bool) -> None:
+        """The next entry of a channel's log; see `pulsetw.pubsub.recovery.Reader`."""
+        self.stats.received(name, self._now_ms())
+        taken = self._take(name, entry.payload, entry.position)
+        if taken is None:
+            return
+        channel, publication, is_declared = taken
+        key = (name, publication.event.id)
+        if key in self._local:
+            del self._local[key]
+            again = True
+        elif self._catalogue.rule(name).outage == "local":
+            # Its publisher may not have heard that it got here, and would give it to those who are here once more.
+            self._seen.is_new(name, publication.event.id, self._now())
+        if not again:
             self._accept(channel, publication, is_declared)
+            return
+        # Callbacks have had it. Of the clients some may have, some not: the hub knows.
+        self.stats.repeated += 1
+        for follower in self._listeners.followers(name):
+            follower.publication(publication)
+
+    def past(self, name: str, entries: tuple[Entry, ...]) -> None:
+        """What the log held before anybody here listened."""
+        taken = [self._take(name, entry.payload, entry.position) for entry in entries]
+        publications = [publication for _, publication, _ in filter(None, taken)]
+        for follower in self._listeners.followers(name):
+            follower.past(name, publications)
+
+    def noticed(self, name: str, notice: Notice) -> None:
+        """Something may be missing, for everybody."""
+        self.stats.notices[notice.reason] += 1
+        for follower in self._listeners.followers(name):
+            follower.noticed(name, notice)
+
+    def cut(self, name: str, notice: Notice) -> None:
+        """What came after `notice.end` was on a dead branch."""
+        self.stats.notices[notice.reason] += 1
+        for follower in self._listeners.followers(name):
+            follower.cut(name, notice)
+
+    def placed(self, name: str, lineage: Lineage, top: int) -> None:
+        """Where the log of a channel stands."""
+        for follower in self._listeners.followers(name):
+            follower.placed(name, lineage, top)
 
     def sweep(self) -> None:
         """Forgets old ids; to be called now and then."""
@@ -94,18 +149,34 @@ class Reception:
             return False
         return True
 
+    def _take(self, name: str, payload: bytes, position: Position | None) -> tuple[Channel, Publication, bool] | None:
+        """What a message is, checked and complete, and whether the catalogue has its type; None = it was dropped."""
+        if self._max_event_bytes and len(payload) > self._max_event_bytes:
+            self._drop("oversized", name, f"{len(payload)} bytes; at most {self._max_event_bytes}")
+            return None
+        try:
+            channel = self._catalogue.channel(name)
+            publication = decode_envelope(name, payload, position)
+            is_declared = self._check(channel, publication)
+        except ChannelError as error:
+            self._drop("unknown_channel", "", str(error))
+        except UnknownEventType as error:
+            self._drop("unknown_type", name, str(error))
+        except EventError as error:
+            self._drop("invalid", name, str(error), error.field)
+        else:
+            event = publication.event
+            if not event.id or not event.timestamp:
+                event = evolve(event, id=event.id or self._new_id(), timestamp=event.timestamp or self._now_ms())
+                publication = evolve(publication, event=event)
+            return channel, publication, is_declared
+        return None
+
     def _accept(self, channel: Channel, publication: Publication, is_declared: bool) -> None:
-        event = publication.event
-        if not event.id or not event.timestamp:
-            event = evolve(event, id=event.id or self._new_id(), timestamp=event.timestamp or self._now_ms())
-            publication = evolve(publication, event=event)
-        if not self._seen.is_new(publication.channel, event.id, self._now()):
-            self.stats.repeated += 1
-            return
         self.stats.processed_events += 1
         self._give(channel, publication)
         if is_declared and channel.derive is not None:
-            self._derive(channel, event)
+            self._derive(channel, publication.event)
 
     def _give(self, channel: Channel, publication: Publication) -> None:
         route = self._listeners.route(publication.channel)

@@ -168,8 +168,9 @@ class _Lane:
             insort(self.waiting, pending, key=lambda waiting: waiting.number)
         else:
             known: Outcome = "unknown" if pending.was_sent else outcome
+            problem = str(error) or repr(error)
             pending.deferred.errback(
-                PublishError(self.channel, pending.event_id, known, str(error) or repr(error), pending.attempts)
+                PublishError(self.channel, pending.event_id, known, problem, pending.attempts, temporary=temporary)
             )
         self._schedule()
         self._end_if_empty()

@@ -17,6 +17,7 @@ class PublisherStats:
         total_published: calls of `publish`.
         successful_publishes: those that the broker has taken.
         failed_publishes: those that failed for good, refused ones included.
+        degraded_publishes: those that this server's clients got while the broker was away; counted as successes, too.
         last_publish_time: when the last one succeeded, in milliseconds since 1970; None = never.
         channel_stats: successes by channel.
     """
@@ -24,6 +25,7 @@ class PublisherStats:
     total_published: int = 0
     successful_publishes: int = 0
     failed_publishes: int = 0
+    degraded_publishes: int = 0
     last_publish_time: int | None = None
     channel_stats: Counter[str] = field(factory=Counter)
 
@@ -39,6 +41,7 @@ class PublisherStats:
             "total_published": self.total_published,
             "successful_publishes": self.successful_publishes,
             "failed_publishes": self.failed_publishes,
+            "degraded_publishes": self.degraded_publishes,
             "last_publish_time": self.last_publish_time,
             "channel_stats": dict(self.channel_stats),
         }
@@ -58,6 +61,7 @@ class SubscriberStats:
             ``oversized``, ``callback``, ``derived``.
         repeated: events whose id was here already; they are dropped.
         newer_types: events of types that this server does not know, relayed because they have a position.
+        notices: how often something may have been missed, by reason (see `pulsetw.model.Notice`), once for a channel.
     """
 
     total_received: int = 0
@@ -68,6 +72,7 @@ class SubscriberStats:
     failures: Counter[str] = field(factory=Counter)
     repeated: int = 0
     newer_types: int = 0
+    notices: Counter[str] = field(factory=Counter)
 
     def received(self, channel: str, now_ms: int) -> None:
         """Counts a message from the broker."""
@@ -91,6 +96,7 @@ class SubscriberStats:
             "failures": dict(self.failures),
             "repeated": self.repeated,
             "newer_types": self.newer_types,
+            "notices": dict(self.notices),
         }
 
 

@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from pulsetw.catalogue import Catalogue
 from pulsetw.catalogue.builtin import builtin_channels
 from pulsetw.errors import BrokerAway
-from pulsetw.pubsub.manager import PubSubManager, PubSubOptions
+from pulsetw.pubsub.manager import PubSubManager
+from pulsetw.pubsub.publishing import PubSubOptions
 from pulsetw.servers import Servers
 from pulsetw.version import __version__
 from tests.doubles import FakeBroker, ids

@@ -8,10 +8,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.catalogue import Catalogue, Rule
 from pulsetw.catalogue.builtin import AchievementUnlocked, MatchCreated, builtin_channels
-from pulsetw.errors import BrokerAway, ChannelError, EventError, PublishError, UnknownEventType
-from pulsetw.model import Event, Position
-from pulsetw.pubsub.manager import PubSubManager, PubSubOptions
+from pulsetw.catalogue.rule import History
+from pulsetw.errors import BrokerAway, ChannelError, EventError, PublishError, TooManyWaiting, UnknownEventType
+from pulsetw.model import Branch, Entry, Event, Lineage, Notice, Page, Position
+from pulsetw.pubsub.manager import PubSubManager
+from pulsetw.pubsub.outbox import OutboxOptions
+from pulsetw.pubsub.publishing import PubSubOptions
 from tests.doubles import FakeBroker, FakeFollower, ids
+
+KEPT = Rule(history_size=100, history_age_s=60)
+HERE = Rule(outage="local")
+BOTH = Rule(history_size=100, outage="local")
 
 
 class ManagerTests(SynchronousTestCase):
@@ -20,10 +27,10 @@ class ManagerTests(SynchronousTestCase):
         self.clock = Clock()
         self.manager = PubSubManager(
             self.broker,
-            Catalogue(builtin_channels(), {"news:*": Rule()}),
+            Catalogue(builtin_channels(), {"news:*": Rule(), "kept:*": KEPT, "here:*": HERE, "both:*": BOTH}),
             self.clock,
             "me",
-            PubSubOptions(max_event_bytes=500),
+            PubSubOptions(max_event_bytes=500, outbox=OutboxOptions(max_events=3)),
             ids(),
             lambda: 1_000,
         )
@@ -108,6 +115,7 @@ class PublishTests(ManagerTests):
                 "total_published": 2,
                 "successful_publishes": 1,
                 "failed_publishes": 1,
+                "degraded_publishes": 0,
                 "last_publish_time": 1000,
                 "channel_stats": {"news:a": 1},
             },
@@ -204,14 +212,14 @@ class FollowerTests(ManagerTests):
         self.manager.lost("cut")
         self.manager.follow("news:new", follower)
         self.manager.ready(True)
-        self.assertEqual(sorted(follower.interruptions), [("news:new", "broker"), ("news:old", "broker")])
+        self.assertEqual(sorted(name for name, _ in follower.notices), ["news:new", "news:old"])
         self.manager.lost("only publishing")
         self.manager.ready(False)
-        self.assertEqual(len(follower.interruptions), 2)
+        self.assertEqual(len(follower.notices), 2)
         self.manager.lost("cut")
         self.manager.unfollow("news:old", follower)
         self.manager.ready(True)
-        self.assertEqual(follower.interruptions[2:], [("news:new", "broker")])
+        self.assertEqual(follower.notices[2:], [("news:new", Notice("broker"))])
 
     def test_what_stood_between_two_faults_is_told_too(self):
         """First publishing was away, then the connection that brings events was cut."""
@@ -220,7 +228,7 @@ class FollowerTests(ManagerTests):
         self.manager.lost("publisher")
         self.manager.follow("news:between", follower)
         self.manager.ready(True)
-        self.assertEqual(follower.interruptions, [("news:between", "broker")])
+        self.assertEqual(follower.notices, [("news:between", Notice("broker"))])
 
 
 class LifeTests(ManagerTests):
@@ -255,6 +263,8 @@ class LifeTests(ManagerTests):
                 "round_trip_ms": 0.5,
                 "round_trip_age_s": 2.0,
                 "waiting_publishes": 0,
+                "outbox_events": 0,
+                "outbox_dropped": 0,
                 "broker": "fake://",
             },
         )
@@ -271,3 +281,172 @@ class LifeTests(ManagerTests):
         self.successResultOf(outcome)
         self.successResultOf(down)
         self.assertIn(("stop",), self.broker.calls)
+
+
+LINE = Lineage("e", (Branch("b", 0),))
+
+
+class HistoryTests(ManagerTests):
+    """Channels with a history: `kept:*`."""
+
+    def setUp(self):
+        super().setUp()
+        self.manager.ready(False)
+        self.follower = FakeFollower()
+
+    def entry(self, offset):
+        return Entry(LINE.at(offset), f"i{offset}", json.dumps({"type": "x", "data": {}, "id": f"i{offset}"}).encode())
+
+    def page(self, start, *offsets):
+        return Page(LINE, offsets[-1] if offsets else start, start, tuple(self.entry(offset) for offset in offsets))
+
+    def heard(self):
+        return [publication.position.offset for publication in self.follower.publications]
+
+    def test_the_rule_decides_what_is_kept(self):
+        """The broker is told with each publish."""
+        self.successResultOf(self.manager.publish("kept:a", Event("x")))
+        self.successResultOf(self.manager.publish("news:a", Event("x")))
+        self.assertEqual(self.broker.histories, [History(100, 60, "fast"), None])
+
+    def test_following_begins_with_the_log(self):
+        """It stands when the log has been read; what is pushed meanwhile comes after."""
+        following = self.manager.follow("kept:a", self.follower)
+        self.assertEqual(self.broker.calls[-2:], [("subscribe", "kept:a", "history"), ("sync", "kept:a", None)])
+        self.manager.appended("kept:a", self.entry(3))
+        self.assertNoResult(following)
+        self.broker.syncs[0].callback(self.page(0, 1, 2))
+        self.successResultOf(following)
+        [(_, past)] = self.follower.pasts
+        self.assertEqual(([each.position.offset for each in past], self.heard()), ([1, 2], [3]))
+        self.assertEqual(self.follower.places, [("kept:a", LINE, 2)])
+
+    def test_an_outage_costs_nothing(self):
+        """What was missed is read; clients hear of it after 5 s only, and then also of its end."""
+        self.broker.pages = [self.page(0)]
+        self.successResultOf(self.manager.follow("kept:a", self.follower))
+        self.manager.lost("away")
+        self.clock.advance(4.9)
+        self.assertEqual(self.follower.states, [])
+        self.clock.advance(0.1)
+        self.assertEqual(self.follower.states, [1_000])
+        self.manager.ready(True)
+        self.assertEqual(self.broker.calls[-1], ("sync", "kept:a", LINE.at(0)))
+        self.assertEqual(self.follower.states, [1_000])
+        self.broker.syncs[0].callback(self.page(0, 1, 2))
+        self.assertEqual((self.heard(), self.follower.notices), ([1, 2], []))
+        self.assertEqual(self.follower.states, [1_000, "fresh"])
+
+    def test_whoever_follows_later_is_told_where_the_log_stands(self):
+        """A callback may have begun to read it before."""
+        self.broker.pages = [self.page(0, 1, 2)]
+        self.successResultOf(self.manager.subscribe("kept:a", lambda channel, event: None))
+        self.manager.appended("kept:a", self.entry(3))
+        self.successResultOf(self.manager.follow("kept:a", self.follower))
+        self.assertEqual(self.follower.places, [("kept:a", LINE, 3)])
+
+    def test_a_pattern_alone_gets_what_comes(self):
+        """At most once: nobody reads the log of each channel that it may match."""
+        heard = []
+        self.successResultOf(self.manager.subscribe("kept:*", lambda channel, event: heard.append(event.id)))
+        self.assertEqual(self.broker.calls[-1], ("subscribe", "kept:*", "history"))
+        self.manager.appended("kept:a", self.entry(7))
+        self.assertEqual(heard, ["i7"])
+
+    def test_shutting_down_ends_what_waits(self):
+        """Nothing is asked any more."""
+        following = self.manager.follow("kept:a", self.follower)
+        self.manager.shutdown()
+        self.failureResultOf(following, BrokerAway)
+        self.broker.syncs[0].callback(self.page(0, 1))
+        self.assertEqual(self.follower.pasts, [])
+
+
+class OutageTests(ManagerTests):
+    """Channels with `outage = "local"`."""
+
+    def setUp(self):
+        super().setUp()
+        self.follower = FakeFollower()
+        self.broker.pages = [Page(LINE, 0, 0, ())] * 9
+        self.manager.ready(False)
+        for channel in ("here:a", "both:a"):
+            self.successResultOf(self.manager.follow(channel, self.follower))
+
+    def go_away(self):
+        self.broker.is_away = True
+        self.manager.lost("away")
+
+    def come_back(self):
+        self.broker.is_away = False
+        self.manager.ready(True)
+
+    def heard(self):
+        return [(each.event.id, each.degraded) for each in self.follower.publications]
+
+    def test_those_who_are_here_get_it_at_once(self):
+        """Marked, in a turn of its own; it goes out with its id, in order, when the broker is back."""
+        self.go_away()
+        for number in (1, 2):
+            self.assertIsNone(self.successResultOf(self.manager.publish("here:a", Event("x", id=f"e{number}"))))
+        self.assertEqual(self.heard(), [])
+        self.clock.advance(0)
+        self.assertEqual(self.heard(), [("e1", True), ("e2", True)])
+        self.assertEqual(self.broker.published, [])
+        self.assertEqual(self.manager.get_health_status()["outbox_events"], 2)
+        self.come_back()
+        self.assertEqual([event_id for _, event_id, _ in self.broker.published], ["e1", "e2"])
+        self.assertEqual(self.manager.get_publisher_stats()["degraded_publishes"], 2)
+
+    def test_they_do_not_get_it_again(self):
+        """Without a history it is dropped here; with one it takes its place, and the hub knows who had it."""
+        heard = []
+        self.successResultOf(self.manager.subscribe("both:a", lambda _, event: heard.append(event.id), own=True))
+        self.go_away()
+        self.successResultOf(self.manager.publish("here:a", Event("x", id="h")))
+        self.successResultOf(self.manager.publish("both:a", Event("x", id="b")))
+        self.clock.advance(0)
+        self.come_back()
+        (_, _, here), (_, _, both) = self.broker.published
+        self.manager.received("here:a", here, None)
+        self.manager.appended("both:a", Entry(LINE.at(1), "b", both))
+        self.assertEqual(self.heard(), [("h", True), ("b", True), ("b", False)])
+        self.assertEqual(heard, ["b"])
+
+    def test_a_publish_that_fails_first_is_kept_too(self):
+        """The broker may be gone before anybody knows; if the event got here after all, it is not given twice."""
+        self.broker.is_away = True
+        published = self.manager.publish("both:a", Event("x", id="e"))
+        payload = self.broker.published[0][2]
+        self.manager.appended("both:a", Entry(LINE.at(1), "e", payload))
+        self.clock.pump([0.1, 0.2, 0.4, 0])
+        self.assertIsNone(self.successResultOf(published))
+        self.assertEqual(self.heard(), [("e", False)])
+
+    def test_what_is_published_meanwhile_waits_behind(self):
+        """Until the outbox has nothing more of the channel, the order stays."""
+        self.go_away()
+        self.successResultOf(self.manager.publish("here:a", Event("x", id="e1")))
+        self.broker.hold = True
+        self.come_back()
+        self.successResultOf(self.manager.publish("here:a", Event("x", id="e2")))
+        self.assertEqual(len(self.broker.published), 1)
+        self.broker.held[0].callback(None)
+        self.assertEqual([event_id for _, event_id, _ in self.broker.published], ["e1", "e2"])
+        self.broker.held[1].callback(None)
+
+    def test_a_full_outbox_refuses(self):
+        """With an error, and nobody gets the event."""
+        self.go_away()
+        for number in range(3):
+            self.successResultOf(self.manager.publish("here:a", Event("x", id=f"e{number}")))
+        self.failureResultOf(self.manager.publish("here:a", Event("x", id="one too many")), TooManyWaiting)
+        self.clock.advance(0)
+        self.assertEqual(len(self.heard()), 3)
+
+    def test_other_channels_fail(self):
+        """After their retries, as ever."""
+        self.go_away()
+        published = self.manager.publish("news:a", Event("x"))
+        self.clock.pump([0.1, 0.2, 0.4])
+        self.failureResultOf(published, PublishError)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.catalogue import Catalogue, Channel
 from pulsetw.catalogue.builtin import MatchCreated, builtin_channels
-from pulsetw.model import Position
+from pulsetw.model import Branch, Entry, Lineage, Notice, Position
 from pulsetw.pubsub.listeners import Listeners
 from pulsetw.pubsub.reception import Reception
 from tests.doubles import FakeFollower, ids
@@ -47,7 +47,10 @@ class ReceptionTests(SynchronousTestCase):
         self.addCleanup(globalLogPublisher.removeObserver, self.logged.append)
 
     def receive(self, payload, channel="match:events", position=None):
-        self.reception.received(channel, payload, position)
+        if position is None:
+            self.reception.received(channel, payload)
+        else:
+            self.reception.entry(channel, Entry(position, "id", payload), again=False)
 
     def warnings(self):
         return [event for event in self.logged if event["log_level"] >= LogLevel.warn]
@@ -193,3 +196,32 @@ class ReceptionTests(SynchronousTestCase):
         self.assertEqual(len(follower.publications), 1)
         self.assertEqual(self.stats.failures["derived"], 1)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_an_entry_that_came_before_is_for_followers_only(self):
+        """Callbacks have had it; of the clients some may have, some not."""
+        heard = []
+        self.listeners.add_callback("match:events", lambda channel, event: heard.append(event.id), own=True)
+        entry = Entry(Position(1, "e", "b"), "i", envelope(id="i"))
+        self.reception.entry("match:events", entry, again=False)
+        self.reception.entry("match:events", entry, again=True)
+        self.assertEqual((heard, len(self.follower.publications)), (["i"], 2))
+        self.assertEqual(self.stats.repeated, 1)
+
+    def test_a_log_that_was_there_before_goes_to_followers(self):
+        """What of it is no event is left out and counted."""
+        entries = (Entry(Position(1, "e"), "a", envelope(id="a")), Entry(Position(2, "e"), "b", b"{"))
+        self.reception.past("match:events", entries)
+        [(channel, publications)] = self.follower.pasts
+        self.assertEqual((channel, [each.event.id for each in publications]), ("match:events", ["a"]))
+        self.assertEqual(self.stats.failures["invalid"], 1)
+
+    def test_notices_go_to_followers_and_are_counted(self):
+        """By reason, once for a channel."""
+        lineage = Lineage("e", (Branch("b", 0),))
+        self.reception.noticed("match:events", Notice("trimmed"))
+        self.reception.cut("match:events", Notice("diverged", end=lineage.at(3)))
+        self.reception.placed("match:events", lineage, 7)
+        self.assertEqual(self.follower.notices, [("match:events", Notice("trimmed"))])
+        self.assertEqual(self.follower.cuts, [("match:events", Notice("diverged", end=Position(3, "e", "b")))])
+        self.assertEqual(self.follower.places, [("match:events", lineage, 7)])
+        self.assertEqual(self.stats.as_dict()["notices"], {"trimmed": 1, "diverged": 1})

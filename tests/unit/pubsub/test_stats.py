@@ -10,7 +10,14 @@ class StatsTests(SynchronousTestCase):
         """They are part of the interface."""
         publisher = PublisherStats()
         publisher.succeeded("a", 5)
-        names = ["total_published", "successful_publishes", "failed_publishes", "last_publish_time", "channel_stats"]
+        names = [
+            "total_published",
+            "successful_publishes",
+            "failed_publishes",
+            "degraded_publishes",
+            "last_publish_time",
+            "channel_stats",
+        ]
         self.assertEqual(list(publisher.as_dict()), names)
         self.assertEqual(publisher.as_dict()["channel_stats"], {"a": 1})
         subscriber = SubscriberStats()

@@ -1,0 +1,254 @@
+"""How a relay reads one channel's log without losing anything in silence.
+
+Two states, SYNCING and LIVE, and these rules:
+
+1.  LIVE: an entry at the next offset, on the same epoch and branch, is delivered; one at or before the offset is
+    dropped; for anything else the log is asked (SYNCING).
+2.  SYNCING: what is pushed is kept, up to a bound; past it all that is kept is dropped, and rule 1 finds the hole.
+    Asking forgets what is kept: the log has by then all that came before.
+3.  The subscription stands before the log is asked, so that nothing falls between the two.
+4.  A page of the log: another epoch, or a branch that is not known any more, is a loss, and reading goes on from what
+    is there. A start below what was read means that the end of it stood on a dead branch: it is cut back to there, and
+    told. What follows must begin behind the start, without a hole; else that is told (trimmed).
+5.  An id that was delivered before, within a window, is marked as one that came again.
+6.  With `strict`, a change of branch after a loss of the link is told: the old master may have acknowledged what the
+    new one never had. A change of branch on a link that lived is none: attaching a replica changes it, too.
+
+No I/O and no clock; effects are to be carried out in order.
+"""
+
+from collections import OrderedDict, deque
+
+from attrs import define, field, frozen
+
+from pulsetw.model import Entry, Lineage, Notice, Page, Position
+
+MAX_KEPT = 1000
+"""Pushes that are kept while the log is being asked."""
+
+WINDOW_IDS = 2000
+"""Ids of delivered entries that are remembered."""
+
+
+@frozen
+class Ask:
+    """Asks the log (`IBroker.sync`); the answer goes to `Consumer.answered` with the same number.
+
+    Attributes:
+        number: tells an answer that is still wanted from one that is not.
+        position: how far has been read; None = nothing has.
+    """
+
+    number: int
+    position: Position | None
+
+
+@frozen
+class Deliver:
+    """Gives an entry to everybody.
+
+    Attributes:
+        entry: the next of the log.
+        again: whether an entry with this id was delivered before, at another place.
+    """
+
+    entry: Entry
+    again: bool = False
+
+
+@frozen
+class Past:
+    """What the log held already when this consumer came: for those who come late or come back; nobody missed it."""
+
+    entries: tuple[Entry, ...]
+
+
+@frozen
+class Tell:
+    """Tells everybody that something may be missing."""
+
+    notice: Notice
+
+
+@frozen
+class Cut:
+    """What was delivered after `notice.end`, the fork, stood on a dead branch; those who got it are to be told."""
+
+    notice: Notice
+
+
+@frozen
+class Placed:
+    """Where the log stands, after each answer that ends a sync or changes the branches."""
+
+    lineage: Lineage
+    top: int
+
+
+Effect = Ask | Deliver | Past | Tell | Cut | Placed
+
+
+@frozen
+class Defences:
+    """What keeps silence out; each can be switched off, for the tests that show that it is needed.
+
+    Attributes:
+        gap_rule: an entry that is not the next one makes the consumer ask.
+        ids: an id that was delivered is not delivered as new.
+        fork: a start below what was read is a cut.
+        branch: branches are told apart.
+    """
+
+    gap_rule: bool = True
+    ids: bool = True
+    fork: bool = True
+    branch: bool = True
+
+
+@define(eq=False)
+class Consumer:
+    """Reads one channel's log.
+
+    Attributes:
+        strict: see rule 6; False where nothing that was acknowledged can be lost in a failover.
+        max_kept: pushes that are kept while the log is being asked, 1 or more.
+        position: how far it has read; None = it has not begun.
+        is_live: whether what is pushed now goes on at once.
+    """
+
+    strict: bool = True
+    defences: Defences = field(factory=Defences)
+    max_kept: int = MAX_KEPT
+    position: Position | None = field(default=None, init=False)
+    is_live: bool = field(default=False, init=False)
+    _number: int = field(default=0, init=False)
+    _is_asking: bool = field(default=False, init=False)
+    _was_cut_off: bool = field(default=False, init=False)
+    _kept: deque[Entry] = field(factory=deque, init=False)
+    _ids: OrderedDict[str, None] = field(factory=OrderedDict, init=False)
+
+    def subscribed(self) -> list[Effect]:
+        """The subscription stands, for the first time or again."""
+        return self._ask()
+
+    def lost(self) -> None:
+        """The link is down: no push comes, and no answer to what was asked before counts any more."""
+        self.is_live = False
+        self._is_asking = False
+        self._was_cut_off = self.position is not None
+        self._number += 1
+        self._kept.clear()
+
+    def pushed(self, entry: Entry) -> list[Effect]:
+        """An entry that has just been appended."""
+        if self.is_live:
+            return self._next(entry)
+        self._keep(entry)
+        return []
+
+    def answered(self, number: int, page: Page) -> list[Effect]:
+        """The log's answer to `Ask`."""
+        if number != self._number or not self._is_asking:
+            return []
+        self._is_asking = False
+        effects = self._begin(page) if self.position is None else self._go_on(self.position, page)
+        if effects and isinstance(effects[-1], Ask):
+            return effects
+        self.is_live = True
+        self._was_cut_off = False
+        effects.append(Placed(page.lineage, page.top))
+        return [*effects, *self._drain()]
+
+    def failed(self, number: int) -> list[Effect]:
+        """The log could not be read, although the link is up: asks again."""
+        return self._ask() if number == self._number and self._is_asking else []
+
+    def _ask(self) -> list[Effect]:
+        self.is_live = False
+        self._is_asking = True
+        self._number += 1
+        # Kept any longer, an entry of an older branch would make the consumer ask for ever.
+        self._kept.clear()
+        return [Ask(self._number, self.position)]
+
+    def _keep(self, entry: Entry) -> None:
+        if len(self._kept) >= self.max_kept:
+            self._kept.clear()
+        self._kept.append(entry)
+
+    def _next(self, entry: Entry) -> list[Effect]:
+        """Rule 1."""
+        at, here = entry.position, self.position
+        if here is None:
+            raise RuntimeError("live without a position")
+        if at.epoch == here.epoch and (at.branch == here.branch or not self.defences.branch):
+            if at.offset <= here.offset:
+                return []
+            if at.offset == here.offset + 1 or not self.defences.gap_rule:
+                return [self._deliver(entry)]
+        return self._ask()
+
+    def _drain(self) -> list[Effect]:
+        """What was kept, by rule 1."""
+        effects: list[Effect] = []
+        while self._kept and self.is_live:
+            effects += self._next(self._kept.popleft())
+        return effects
+
+    def _deliver(self, entry: Entry) -> Deliver:
+        self.position = entry.position
+        again = self.defences.ids and entry.id in self._ids
+        self._remember(entry.id)
+        return Deliver(entry, again)
+
+    def _remember(self, id: str) -> None:
+        self._ids[id] = None
+        self._ids.move_to_end(id)
+        if len(self._ids) > WINDOW_IDS:
+            self._ids.popitem(last=False)
+
+    def _begin(self, page: Page) -> list[Effect]:
+        """The first answer: all of it is past. It has the newest entries, so there are no more pages."""
+        self.position = page.lineage.at(page.top)
+        for entry in page.entries:
+            self._remember(entry.id)
+        return [Past(page.entries)] if page.entries else []
+
+    def _go_on(self, here: Position, page: Page) -> list[Effect]:
+        """Rules 4 and 6."""
+        effects: list[Effect] = []
+        start = page.start
+        if start is None:
+            reason = "epoch" if page.lineage.epoch != here.epoch else "branch"
+            return self._lose(here, page, reason)
+        if not self.defences.fork:
+            start = here.offset
+        if start < here.offset:
+            effects.append(Cut(Notice("diverged", here, page.lineage.at(start))))
+        elif self.strict and self._was_cut_off and page.lineage.branch != here.branch and self.defences.branch:
+            effects.append(Tell(Notice("failover", here, page.lineage.at(start))))
+        self._was_cut_off = False
+        self.position = page.lineage.at(start)
+        first = page.entries[0].position.offset if page.entries else page.top + 1
+        if first > start + 1:
+            effects.append(Tell(Notice("trimmed", page.lineage.at(start), page.lineage.at(first - 1))))
+            self.position = page.lineage.at(first - 1)
+        return effects + self._read(page)
+
+    def _lose(self, here: Position, page: Page, reason: str) -> list[Effect]:
+        """What was read has no place in this log: goes on with the entries of the page, whatever they are."""
+        self._was_cut_off = False
+        before = page.entries[0].position.offset - 1 if page.entries else page.top
+        self.position = page.lineage.at(before)
+        return [Tell(Notice(reason, here, self.position)), *self._read(page)]
+
+    def _read(self, page: Page) -> list[Effect]:
+        effects: list[Effect] = []
+        for entry in page.entries:
+            if self.position is not None and entry.position.offset != self.position.offset + 1:
+                end = page.lineage.at(entry.position.offset - 1)
+                effects.append(Tell(Notice("trimmed", self.position, end)))
+            effects.append(self._deliver(entry))
+        if self.position is not None and self.position.offset < page.top:
+            effects += self._ask()
+        return effects
