@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from pulsetw.errors import CommandError, Disconnect, ErrorCode
-from pulsetw.model import Event, Position
+from pulsetw.model import Event, Notice, Position, Publication
 
 
 @frozen
@@ -15,10 +15,17 @@ class Connect:
 
 @frozen
 class Subscribe:
-    """Asks for a channel's events from now on."""
+    """Asks for a channel's events.
+
+    Attributes:
+        since: where the client stands: what came after it is wanted, too; None = from now on.
+        last: so many of the newest events come first, 0 to 1000; 0 = none. Counts only without `since`.
+    """
 
     id: int | None
     channel: str
+    since: Position | None = None
+    last: int = 0
 
 
 @frozen
@@ -39,13 +46,28 @@ class Publish:
 
 
 @frozen
+class History:
+    """Asks for what a channel keeps.
+
+    Attributes:
+        since: the first `limit` events after this place; None = the newest `limit`.
+        limit: events in the answer, 1 to 1000.
+    """
+
+    id: int | None
+    channel: str
+    since: Position | None = None
+    limit: int = 100
+
+
+@frozen
 class Ping:
     """Asks whether the relay is there."""
 
     id: int | None
 
 
-Command = Connect | Subscribe | Unsubscribe | Publish | Ping
+Command = Connect | Subscribe | Unsubscribe | Publish | History | Ping
 
 
 class MalformedCommand(CommandError):
@@ -84,11 +106,17 @@ class Subscribed:
 
     Attributes:
         position: where they start; None on a channel without history.
+        recovered: whether nothing is missing since the place that the client named; None = it named none.
+        gap: where `recovered` is False, what is missing; the client should load its state again.
+        reload_after_ms: when it should, with a gap.
     """
 
     id: int | None
     channel: str
     position: Position | None = None
+    recovered: bool | None = None
+    gap: Notice | None = None
+    reload_after_ms: int | None = None
 
 
 @frozen
@@ -105,6 +133,21 @@ class Published:
 
     id: int | None
     channel: str
+    position: Position | None = None
+
+
+@frozen
+class HistoryRead:
+    """Answers `History`.
+
+    Attributes:
+        publications: oldest first.
+        position: the channel's newest place; None = not known.
+    """
+
+    id: int | None
+    channel: str
+    publications: tuple[Publication, ...]
     position: Position | None = None
 
 
@@ -133,11 +176,29 @@ class Gap:
     """Tells a subscriber that it may have missed publications of a channel and should load its state again.
 
     Attributes:
-        reason: ``broker`` (the broker was away) or ``slow`` (the client could not keep up).
+        notice: why, from where, and to where.
+        reload_after_ms: when it should, so that not all clients do at once; None = as it likes.
     """
 
     channel: str
-    reason: str
+    notice: Notice
+    reload_after_ms: int | None = None
+
+
+@frozen
+class Stale:
+    """Tells a client that the broker is away: events from elsewhere wait.
+
+    Attributes:
+        since: when it began, in milliseconds since 1970.
+    """
+
+    since: int
+
+
+@frozen
+class Fresh:
+    """Tells a client that the broker is back; what was missed has been sent, or a gap for it."""
 
 
 @frozen
@@ -152,4 +213,6 @@ class Goodbye:
     reconnect_after_ms: int | None = None
 
 
-Message = Connected | Subscribed | Unsubscribed | Published | Pong | Failed | Gap | Goodbye
+Message = (
+    Connected | Subscribed | Unsubscribed | Published | HistoryRead | Pong | Failed | Gap | Stale | Fresh | Goodbye
+)

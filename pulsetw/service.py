@@ -20,14 +20,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pulsetw.broker.memory import MemoryBroker
-from pulsetw.catalogue import Catalogue
 from pulsetw.catalogue.builtin import SYSTEM_EVENTS
-from pulsetw.config import Config, load_channels
+from pulsetw.config import Config, load_catalogue
 from pulsetw.dialects.native import NativeDialect
 from pulsetw.errors import BrokerAway, ConfigError
 from pulsetw.hub.hub import Hub, HubOptions
 from pulsetw.interfaces import IBroker
-from pulsetw.pubsub.manager import PubSubManager, PubSubOptions
+from pulsetw.pubsub.manager import PubSubManager
+from pulsetw.pubsub.publishing import PubSubOptions
+from pulsetw.pubsub.outbox import OutboxOptions
 from pulsetw.pubsub.retry import RetryOptions
 from pulsetw.servers import Servers
 from pulsetw.session import SessionLimits
@@ -73,7 +74,7 @@ class Relay(Service):
         self._admin_ports: list[IListeningPort] = []
         self._starting: Deferred[None] = succeed(None)
 
-        catalogue = Catalogue(load_channels(config), config.channels)
+        catalogue = load_catalogue(config)
         server_id = config.server.server_id or f"server_{os.getpid()}_{_now_ms()}"
         self._broker = make_broker(reactor, config, server_id)
         self.pubsub = PubSubManager(
@@ -239,7 +240,11 @@ def make_broker(reactor: Any, config: Config, server_id: str) -> IBroker:
 def _pubsub_options(config: Config) -> PubSubOptions:
     limits = config.limits
     delays_s = [milliseconds / 1000 for milliseconds in limits.publish_retry_ms]
-    return PubSubOptions(limits.event_bytes, RetryOptions(delays_s, limits.waiting_publishes))
+    return PubSubOptions(
+        limits.event_bytes,
+        RetryOptions(delays_s, limits.waiting_publishes),
+        OutboxOptions(limits.outbox_events, limits.outbox_bytes),
+    )
 
 
 def _hub_options(config: Config) -> HubOptions:
@@ -248,6 +253,8 @@ def _hub_options(config: Config) -> HubOptions:
         anonymous=config.auth.anonymous,
         session=SessionLimits(limits.channels_per_connection, limits.ping_s),
         ring_bytes=limits.ring_bytes,
+        rings_bytes=limits.rings_bytes,
+        reload_s=config.server.drain_s,
         pong_s=min(limits.pong_s, limits.ping_s),
     )
 

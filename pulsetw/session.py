@@ -1,8 +1,8 @@
 """One client's state, without I/O: a command comes in, effects go out, the connection carries them out in order.
 
-The outcome of an effect that needs the broker (`Join`, `Relay`) comes back by `joined`, `join_failed`, `relayed` or
-`relay_failed` before the next effect is carried out, and the next command is given when none is left. So commands are
-answered in order.
+The outcome of an effect that needs the broker (`Join`, `Relay`, `Read`) comes back by `joined`, `relayed` or `read`, or
+by the `…_failed` of the same name, before the next effect is carried out, and the next command is given when none is
+left. So commands are answered in order.
 """
 
 from collections.abc import Callable, Iterable
@@ -10,12 +10,14 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from pulsetw.catalogue import Catalogue
+from pulsetw.catalogue import Catalogue, Rule
 from pulsetw.commands import (
     Command,
     Connect,
     Connected,
     Failed,
+    History,
+    HistoryRead,
     Message,
     Ping,
     Pong,
@@ -27,7 +29,7 @@ from pulsetw.commands import (
     Unsubscribed,
 )
 from pulsetw.errors import ChannelError, CommandError, ErrorCode
-from pulsetw.model import Position
+from pulsetw.model import Notice, Position, Publication
 from pulsetw.policy.permissions import check_publish, check_subscribe
 
 
@@ -60,7 +62,38 @@ class Relay:
     command: Publish
 
 
-Effect = Send | Join | Leave | Relay
+@frozen
+class CatchUp:
+    """Sends what the channel has had already for this subscriber."""
+
+    channel: str
+
+
+@frozen
+class Read:
+    """Reads what the channel keeps."""
+
+    command: History
+
+
+Effect = Send | Join | Leave | Relay | CatchUp | Read
+
+
+@frozen
+class Standing:
+    """How a subscription begins.
+
+    Attributes:
+        position: where its events start; None on a channel without history.
+        recovered: whether nothing is missing since the place that was asked for; None = none was.
+        gap: where `recovered` is False, what is missing.
+        reload_after_ms: with a gap: when the client should load its state again.
+    """
+
+    position: Position | None = None
+    recovered: bool | None = None
+    gap: Notice | None = None
+    reload_after_ms: int | None = None
 
 
 @frozen
@@ -125,11 +158,21 @@ class Session:
         finally:
             self._began = True
 
-    def joined(self, join: Join, position: Position | None) -> list[Effect]:
-        """What follows when a subscription stands; the channel's events come after these effects."""
+    def joined(self, join: Join, standing: Standing) -> list[Effect]:
+        """What follows when a subscription stands; the channel's events come after these effects, or in the last."""
         command = join.command
         self.channels.add(command.channel)
-        return [] if join.quiet else [Send(Subscribed(command.id, command.channel, position))]
+        if join.quiet:
+            return []
+        told = Subscribed(
+            command.id,
+            command.channel,
+            standing.position,
+            standing.recovered,
+            standing.gap,
+            standing.reload_after_ms,
+        )
+        return [Send(told), CatchUp(command.channel)] if command.since or command.last else [Send(told)]
 
     def join_failed(self, join: Join, error: CommandError) -> list[Effect]:
         """What follows when a subscription could not be made."""
@@ -140,6 +183,14 @@ class Session:
         return [Send(Published(command.id, command.channel, position))]
 
     def relay_failed(self, command: Publish, error: CommandError) -> list[Effect]:
+        """What follows when it could not be."""
+        return [Send(Failed(command.id, error, command.channel))]
+
+    def read(self, command: History, publications: tuple[Publication, ...], position: Position | None) -> list[Effect]:
+        """What follows when the history was read."""
+        return [Send(HistoryRead(command.id, command.channel, publications, position))]
+
+    def read_failed(self, command: History, error: CommandError) -> list[Effect]:
         """What follows when it could not be."""
         return [Send(Failed(command.id, error, command.channel))]
 
@@ -165,19 +216,30 @@ class Session:
         check_publish(self.user, channel, rule)
         return [Relay(command)]
 
+    def _history(self, command: History) -> list[Effect]:
+        rule = self._check_readable(command.channel)
+        if rule.history is None:
+            raise CommandError(ErrorCode.BAD_REQUEST, "the channel keeps no history")
+        return [Read(command)]
+
     def _ping(self, command: Ping) -> list[Effect]:
         return [Send(Pong(command.id))]
 
     def _check_subscribe(self, name: str, taken: set[str]) -> None:
         if name in taken:
             raise CommandError(ErrorCode.ALREADY_SUBSCRIBED)
+        self._check_readable(name)
+        if self.limits.channels and len(taken) >= self.limits.channels:
+            raise CommandError(ErrorCode.LIMIT_EXCEEDED, f"a connection takes {self.limits.channels} channels")
+
+    def _check_readable(self, name: str) -> Rule:
+        """The channel's rule, where this client may have its events."""
         try:
             channel, rule = self.catalogue.channel(name), self.catalogue.rule(name)
         except ChannelError as error:
             raise CommandError(ErrorCode.UNKNOWN_CHANNEL, str(error)) from None
         check_subscribe(self.user, channel, rule)
-        if self.limits.channels and len(taken) >= self.limits.channels:
-            raise CommandError(ErrorCode.LIMIT_EXCEEDED, f"a connection takes {self.limits.channels} channels")
+        return rule
 
 
 _COMMANDS: dict[type, Callable[[Session, Any], list[Effect]]] = {
@@ -185,5 +247,6 @@ _COMMANDS: dict[type, Callable[[Session, Any], list[Effect]]] = {
     Subscribe: Session._subscribe,
     Unsubscribe: Session._unsubscribe,
     Publish: Session._publish,
+    History: Session._history,
     Ping: Session._ping,
 }

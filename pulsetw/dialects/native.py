@@ -1,7 +1,7 @@
 """``pulse.v1``: one JSON object a text frame; events as their envelope plus the channel, all else with an ``op``."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from zope.interface import implementer
@@ -12,23 +12,45 @@ from pulsetw.commands import (
     Connect,
     Connected,
     Failed,
+    Fresh,
     Gap,
     Goodbye,
+    History,
+    HistoryRead,
     MalformedCommand,
     Message,
     Ping,
     Pong,
     Publish,
     Published,
+    Stale,
     Subscribe,
     Subscribed,
     Unsubscribe,
     Unsubscribed,
 )
 from pulsetw.interfaces import IDialect
-from pulsetw.model import Event, Position, Publication
+from pulsetw.model import Event, Notice, Position, Publication
 
 Members = dict[str, Any]
+
+
+# Offsets are whole numbers that JavaScript can tell; no relay makes a longer epoch.
+_Offset = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+_Epoch = Annotated[str, msgspec.Meta(max_length=200)]
+_Last = Annotated[int, msgspec.Meta(ge=0, le=1000)]
+_Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+
+class _Since(msgspec.Struct):
+    """A place as a client sends it back."""
+
+    offset: _Offset
+    epoch: _Epoch
+
+
+def _place(since: _Since | None) -> Position | None:
+    return None if since is None else Position.from_wire(since.offset, since.epoch)
 
 
 class _Connect(msgspec.Struct, tag_field="op", tag="connect"):
@@ -41,9 +63,11 @@ class _Connect(msgspec.Struct, tag_field="op", tag="connect"):
 class _Subscribe(msgspec.Struct, tag_field="op", tag="subscribe"):
     channel: str
     id: int | None = None
+    since: _Since | None = None
+    last: _Last = 0
 
     def command(self) -> Command:
-        return Subscribe(self.id, self.channel)
+        return Subscribe(self.id, self.channel, _place(self.since), self.last)
 
 
 class _Unsubscribe(msgspec.Struct, tag_field="op", tag="unsubscribe"):
@@ -65,6 +89,16 @@ class _Publish(msgspec.Struct, tag_field="op", tag="publish"):
         return Publish(self.id, self.channel, Event(self.type, self.data, tags=self.tags))
 
 
+class _History(msgspec.Struct, tag_field="op", tag="history"):
+    channel: str
+    id: int | None = None
+    since: _Since | None = None
+    limit: _Limit = 100
+
+    def command(self) -> Command:
+        return History(self.id, self.channel, _place(self.since), self.limit)
+
+
 class _Ping(msgspec.Struct, tag_field="op", tag="ping"):
     id: int | None = None
 
@@ -72,7 +106,7 @@ class _Ping(msgspec.Struct, tag_field="op", tag="ping"):
         return Ping(self.id)
 
 
-_commands = msgspec.json.Decoder(_Connect | _Subscribe | _Unsubscribe | _Publish | _Ping)
+_commands = msgspec.json.Decoder(_Connect | _Subscribe | _Unsubscribe | _Publish | _History | _Ping)
 
 
 class _Push(msgspec.Struct, omit_defaults=True, rename="camel"):
@@ -87,6 +121,7 @@ class _Push(msgspec.Struct, omit_defaults=True, rename="camel"):
     tags: dict[str, str] | None = None
     offset: int | None = None
     epoch: str | None = None
+    degraded: bool = False
 
 
 @implementer(IDialect)
@@ -109,21 +144,24 @@ class NativeDialect:
 
     def encode_publication(self, publication: Publication) -> bytes:
         """See `IDialect.encode_publication`."""
-        event = publication.event
-        position = publication.position
-        return codec.encode(
-            _Push(
-                type=event.type,
-                channel=publication.channel,
-                timestamp=event.timestamp,
-                server_id=event.server_id,
-                id=event.id,
-                data=codec.text_of(event),
-                tags=dict(event.tags) if event.tags else None,
-                offset=position.offset if position else None,
-                epoch=position.epoch if position else None,
-            )
-        )
+        return codec.encode(_push(publication))
+
+
+def _push(publication: Publication) -> _Push:
+    event = publication.event
+    position = publication.position
+    return _Push(
+        type=event.type,
+        channel=publication.channel,
+        timestamp=event.timestamp,
+        server_id=event.server_id,
+        id=event.id,
+        data=codec.text_of(event),
+        tags=dict(event.tags) if event.tags else None,
+        offset=position.offset if position else None,
+        epoch=position.wire_epoch if position else None,
+        degraded=publication.degraded,
+    )
 
 
 def _malformed(message: bytes, problem: str) -> MalformedCommand:
@@ -145,7 +183,15 @@ def _answer(op: str, id: int | None, **members: object) -> Members:
 
 
 def _position(position: Position | None) -> Members:
-    return {} if position is None else {"offset": position.offset, "epoch": position.epoch}
+    return {} if position is None else {"offset": position.offset, "epoch": position.wire_epoch}
+
+
+def _missing(notice: Notice, reload_after_ms: int | None) -> Members:
+    """What a gap says, on its own or in an answer."""
+    start = {} if notice.start is None else {"from": _position(notice.start)}
+    end = {} if notice.end is None else {"to": _position(notice.end)}
+    after = {} if reload_after_ms is None else {"reloadAfterMs": reload_after_ms}
+    return {"reason": notice.reason, **start, **end, **after}
 
 
 def _connected(message: Connected) -> Members:
@@ -153,7 +199,9 @@ def _connected(message: Connected) -> Members:
 
 
 def _subscribed(message: Subscribed) -> Members:
-    return _answer("subscribed", message.id, channel=message.channel, **_position(message.position))
+    recovered = {} if message.recovered is None else {"recovered": message.recovered}
+    gap = {} if message.gap is None else _missing(message.gap, message.reload_after_ms)
+    return _answer("subscribed", message.id, channel=message.channel, **_position(message.position), **recovered, **gap)
 
 
 def _unsubscribed(message: Unsubscribed) -> Members:
@@ -162,6 +210,13 @@ def _unsubscribed(message: Unsubscribed) -> Members:
 
 def _published(message: Published) -> Members:
     return _answer("published", message.id, channel=message.channel, **_position(message.position))
+
+
+def _history_read(message: HistoryRead) -> Members:
+    publications = [_push(publication) for publication in message.publications]
+    return _answer(
+        "history", message.id, channel=message.channel, publications=publications, **_position(message.position)
+    )
 
 
 def _pong(message: Pong) -> Members:
@@ -177,7 +232,15 @@ def _failed(message: Failed) -> Members:
 
 
 def _gap(message: Gap) -> Members:
-    return {"op": "gap", "channel": message.channel, "reason": message.reason}
+    return {"op": "gap", "channel": message.channel, **_missing(message.notice, message.reload_after_ms)}
+
+
+def _stale(message: Stale) -> Members:
+    return {"op": "stale", "since": message.since}
+
+
+def _fresh(message: Fresh) -> Members:  # noqa: ARG001 -- the table's
+    return {"op": "fresh"}
 
 
 def _goodbye(message: Goodbye) -> Members:
@@ -197,8 +260,11 @@ _ENCODERS: dict[type, Callable[[Any], Members]] = {
     Subscribed: _subscribed,
     Unsubscribed: _unsubscribed,
     Published: _published,
+    HistoryRead: _history_read,
     Pong: _pong,
     Failed: _failed,
     Gap: _gap,
+    Stale: _stale,
+    Fresh: _fresh,
     Goodbye: _goodbye,
 }

@@ -1,62 +1,97 @@
 """One channel of this server: its newest publications, and how far each subscriber has been sent.
 
-Each entry has a number that is never used again. Almost all subscribers stand at the same place, the end of what was
-flushed; they are kept together and need no cursor of their own. One whose transport cannot take more falls behind: it
-keeps a cursor, and catches up from the log when its transport has drained. The log holds on to what somebody behind
-still needs, up to `max_bytes`; who needs more than that is told of a gap.
+Almost all subscribers stand at the same place, the end of what was flushed; they are kept together and need no cursor
+of their own. One whose transport cannot take more falls behind: it keeps a cursor, and catches up from the ring when
+its transport has drained; so does one that comes back from a place that it names. The ring of a channel with a history
+keeps its newest publications, up to `max_bytes`; any other holds on to what somebody behind still needs, up to the same
+bound. Who needs more than that is told of a gap.
+
+An event may come again at another place of the log. Whether it is sent is decided for each subscription: it is not
+where the first copy was.
 """
 
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from attrs import frozen
+from attrs import define, evolve
 
+from pulsetw.catalogue.rule import Slow
 from pulsetw.commands import Gap
+from pulsetw.errors import Disconnect, DisconnectCode
 from pulsetw.hub.connection import Connection
+from pulsetw.hub.resuming import Beginning, newest, resume
+from pulsetw.hub.ring import Item, Ring
+from pulsetw.hub.sent import Unsent
 from pulsetw.interfaces import Wire
-from pulsetw.model import Publication
+from pulsetw.model import Lineage, Notice, Position, Publication
 
 # So much is joined for one send to somebody who catches up, in bytes: one transport's worth.
 _CATCH_UP_BYTES = 65536
 
 
-# What an entry takes besides its bytes.
-_ENTRY_BYTES = 400
+@define(eq=False)
+class _Cursor:
+    """Where a subscriber stands that is not at the end.
+
+    Attributes:
+        number: the item that comes next.
+        joined: the item at which its subscription began.
+        position: how far it was sent; None = not known.
+        is_slow: whether its transport could not take more; else it is new, and waits for what there was before.
+        untold: what it is to be told before anything else; None = nothing.
+    """
+
+    number: int
+    joined: int
+    position: Position | None
+    is_slow: bool = True
+    untold: Notice | None = None
+
+    def owe(self, notice: Notice) -> None:
+        """One more notice to be told; several become one, from where the first begins to where the last ends."""
+        start = notice.start if self.untold is None else self.untold.start
+        self.untold = evolve(notice, start=start)
 
 
-@frozen(eq=False)
-class _Entry:
-    """A publication, encoded once for each kind of connection that the channel has."""
-
-    encoded: dict[Wire, bytes]
-    exclude: str
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.encoded.values())) + _ENTRY_BYTES
-
-    def is_for(self, connection: Connection) -> bool:
-        return not self.exclude or connection.client != self.exclude
+def _at_once(reason: str) -> int:  # noqa: ARG001 -- the hub's has one
+    return 0
 
 
 class Channel:
-    """The log of one channel and the cursors of its subscribers."""
+    """The ring of one channel and the cursors of its subscribers."""
 
-    def __init__(self, name: str, max_bytes: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        max_bytes: int,
+        *,
+        has_history: bool = False,
+        slow: Slow = "catch_up",
+        reload_after_ms: Callable[[str], int] = _at_once,
+    ) -> None:
         """An empty channel.
 
         Args:
             name: the channel's name.
-            max_bytes: how much memory the log takes for subscribers that are behind.
+            max_bytes: how much memory the ring takes.
+            has_history: whether the ring is kept with nobody behind.
+            slow: see `pulsetw.catalogue.Rule`.
+            reload_after_ms: from the reason of a notice to when a client should load its state again.
         """
         self.name = name
+        self.has_history = has_history
         self._max_bytes = max_bytes
+        self._slow = slow
+        self._reload_after_ms = reload_after_ms
         self._new: list[Publication] = []
-        self._entries: deque[_Entry] = deque()
-        self._bytes = 0
-        self._first = 0
-        self._current: dict[Wire, dict[Connection, None]] = {}
-        self._behind: dict[Connection, int] = {}
+        self._ring = Ring()
+        self._lineage: Lineage | None = None
+        self._position: Position | None = None  # of what was given last
+        self._flushed: Position | None = None  # of what was flushed last
+        self._current: dict[Wire, dict[Connection, int]] = {}  # with the item at which each began
+        self._behind: dict[Connection, _Cursor] = {}
+        self._unsent = Unsent()
+        # They have read on another server, up to an offset that is still to come here.
+        self._ahead: dict[Connection, int] = {}
 
     def __len__(self) -> int:
         return len(self._behind) + sum(len(group) for group in self._current.values())
@@ -66,19 +101,41 @@ class Channel:
             yield from tuple(group)
         yield from tuple(self._behind)
 
-    def add(self, connection: Connection) -> int:
+    @property
+    def ring_bytes(self) -> int:
+        """What the ring takes."""
+        return self._ring.bytes
+
+    def add(self, connection: Connection, since: Position | None = None, last: int = 0) -> Beginning:
         """A subscriber from now on: it gets what is appended after this call.
 
-        Returns:
-            The deliveries of the flush that comes before.
+        What it gets of what is there already waits for `catch_up`.
+
+        Args:
+            connection: the subscriber.
+            since: how far it has read; None = from now on.
+            last: without `since`, so many of the newest publications come first.
         """
-        deliveries = self.flush()
-        self._current.setdefault(connection.wire, {})[connection] = None
-        return deliveries
+        self.flush()
+        here = self._position
+        if since is not None:
+            begins = resume(self._ring, self._lineage, here, since)
+            if begins.position is not None and here is not None and begins.position.offset > here.offset:
+                self._ahead[connection] = begins.position.offset
+        else:
+            begins = newest(self._ring, here, last) if last else Beginning(self._ring.end, here)
+        if begins.number == self._ring.end:
+            self._current.setdefault(connection.wire, {})[connection] = begins.number
+        else:
+            self._behind[connection] = _Cursor(begins.number, begins.number, begins.position, is_slow=False)
+            connection.behind.add(self.name)
+        return begins
 
     def remove(self, connection: Connection) -> None:
         """No subscriber any more; what it was not sent yet it does not get."""
         self._behind.pop(connection, None)
+        self._unsent.remove(connection)
+        self._ahead.pop(connection, None)
         group = self._current.get(connection.wire)
         if group is not None:
             group.pop(connection, None)
@@ -86,14 +143,10 @@ class Channel:
                 del self._current[connection.wire]
         self._trim()
 
-    @property
-    def _end(self) -> int:
-        """The number that the next entry gets."""
-        return self._first + len(self._entries)
-
     def append(self, publication: Publication) -> None:
         """Adds a publication; it goes out with the next flush."""
         self._new.append(publication)
+        self._position = publication.position or self._position
 
     def flush(self) -> int:
         """Sends what is new to every subscriber whose transport can take it, one send each.
@@ -103,25 +156,29 @@ class Channel:
         """
         if not self._new:
             return 0
-        wires = {*self._current, *(connection.wire for connection in self._behind)}
-        new = [_Entry({w: w.publication(each) for w in wires}, each.exclude) for each in self._new]
+        start, stood = self._ring.end, self._flushed
+        new = [self._ring.add(publication) for publication in self._new]
         self._new = []
-        start = self._end
-        self._entries.extend(new)
-        self._bytes += sum(entry.size for entry in new)
-        excluding = any(entry.exclude for entry in new)
+        self._flushed = self._position
+        for wire in self._current:
+            for item in new:
+                self._ring.encode(item, wire)
+        is_for_all = not self._ahead and not any(item.firsts or _excludes(item) for item in new)
         subscribers = 0
         for wire, group in tuple(self._current.items()):
-            joined = b"".join([entry.encoded[wire] for entry in new])
+            joined = b"".join([item.encoded[wire] for item in new])
             for connection in tuple(group):
                 if connection.is_choked:
-                    self._fall_behind(connection, start)
+                    self._fall_behind(connection, start, stood)
                     continue
                 subscribers += 1
-                if excluding:
-                    connection.transport.send(b"".join(e.encoded[wire] for e in new if e.is_for(connection)))
-                else:
+                if is_for_all:
                     connection.transport.send(joined)
+                else:
+                    self._send_chosen(connection, group[connection], new)
+        if self._ahead and self._position is not None:
+            reached = self._position.offset
+            self._ahead = {each: offset for each, offset in self._ahead.items() if offset > reached}
         self._trim()
         return subscribers * len(new)
 
@@ -131,52 +188,211 @@ class Channel:
         Returns:
             The number of deliveries, and of gaps.
         """
-        deliveries, gaps = 0, 0
         cursor = self._behind.get(connection)
         if cursor is None:
             return 0, 0
-        if cursor < self._first:
-            connection.tell(Gap(self.name, "slow"))
-            cursor, gaps = self._first, 1
-        while cursor < self._end and not connection.is_choked:
-            data, count, cursor = self._next_piece(connection, cursor)
+        deliveries, gaps = 0, 0
+        if cursor.untold is not None:
+            self._tell(connection, cursor.untold)
+            cursor.untold, gaps = None, 1
+        gaps += self._skip_lost(connection, cursor)
+        while cursor.number < self._ring.end and not connection.is_choked:
+            notice = self._ring[cursor.number].notice
+            if notice is not None:
+                cursor.number += 1
+                cursor.position = notice.end or cursor.position
+                self._tell(connection, notice)
+                gaps += 1
+                continue
+            data, count = self._next_piece(connection, cursor)
             deliveries += count
-            connection.transport.send(data)
-        if cursor < self._end:
-            self._behind[connection] = cursor
-        else:
+            if data:
+                connection.transport.send(data)
+        if cursor.number >= self._ring.end:
             del self._behind[connection]
             connection.behind.discard(self.name)
-            self._current.setdefault(connection.wire, {})[connection] = None
+            self._current.setdefault(connection.wire, {})[connection] = cursor.joined
         self._trim()
         return deliveries, gaps
 
-    def skip_behind(self) -> None:
-        """Those behind are about to be told of a gap: what comes before it they need not get any more."""
-        for connection in self._behind:
-            self._behind[connection] = self._end
-        self._trim()
+    def past(self, publications: Sequence[Publication]) -> None:
+        """What the log had already; for those who come back or come late."""
+        for publication in publications:
+            self.append(publication)
+        self.flush()
 
-    def _next_piece(self, connection: Connection, cursor: int) -> tuple[bytes, int, int]:
-        """What comes next, how many publications it is, and the cursor after it."""
+    def placed(self, lineage: Lineage, top: int) -> None:
+        """Where the log stands."""
+        self._lineage = lineage
+        self._position = lineage.at(top)
+        if not self._new:
+            self._flushed = self._position
+        if self._ring.floor is None:
+            self._ring.floor = self._position
+
+    def noticed(self, notice: Notice) -> int:
+        """Something may be missing: tells everybody, in order with the publications.
+
+        Without a history those behind need not get what stands before it any more; with one they do, and are told
+        when they have got there.
+
+        Returns:
+            How many were told at once.
+        """
+        self.flush()
+        if self.has_history:
+            start, stood = self._ring.end, self._flushed
+            self._ring.add_notice(notice)
+            self._position = self._flushed = notice.end or self._position
+            if notice.reason != "trimmed":
+                self._ahead.clear()
+            self._set_choked_behind(start, stood)
+        else:
+            self._set_choked_behind(self._ring.end, None)
+            for cursor in self._behind.values():
+                cursor.number = self._ring.end
+                cursor.owe(notice)
+        told = self._announce(notice)
+        self._trim()
+        return told
+
+    def cut(self, notice: Notice) -> int:
+        """What was given after `notice.end` is on a dead branch: those who were sent of it are told, in order.
+
+        Returns:
+            How many were told at once.
+        """
+        self.flush()
+        fork, here = notice.end, self._position
+        if fork is None or here is None:
+            return 0
+        self._set_choked_behind(self._ring.end, here)
+        dead = self._ring.cut(fork)
+        self._position = self._flushed = fork
+        self._ahead.clear()
+        for connection, cursor in self._behind.items():
+            self._unsent.add(connection, max(cursor.number, dead), self._ring.end)
+            if cursor.position is not None and cursor.position.offset > fork.offset:
+                cursor.owe(evolve(notice, start=cursor.position))
+                cursor.position = fork
+        told = self._announce(evolve(notice, start=here))
+        self._trim()
+        return told
+
+    def history(self, since: Position | None, limit: int) -> tuple[Publication, ...]:
+        """What the ring has: the first `limit` after a place; without one that is known here, the newest."""
+        self.flush()
+        start = None if since is None or self._lineage is None else self._lineage.start_of(since)
+        number = self._ring.newest(limit) if start is None else self._ring.after(start, since)
+        kept = [item.publication for item in self._ring.live(number) if item.publication and item.position]
+        return tuple(kept[:limit])
+
+    @property
+    def position(self) -> Position | None:
+        """Where the channel's log ends; None = not known, or it has none."""
+        return self._position
+
+    def forget(self) -> None:
+        """Gives the ring's memory back: those behind get a gap, those who come back find nothing."""
+        self._ring.trim(self._ring.end, 0)
+
+    def _send_chosen(self, connection: Connection, joined: int, items: Iterable[Item]) -> None:
+        """Sends those that are for this one."""
+        data = b"".join([item.encoded[connection.wire] for item in items if self._is_for(connection, joined, item)])
+        if data:
+            connection.transport.send(data)
+
+    def _is_for(self, connection: Connection, joined: int, item: Item) -> bool:
+        publication = item.publication
+        if publication is None or (publication.exclude and publication.exclude == connection.client):
+            return False
+        position = publication.position
+        if self._ahead and position is not None and position.offset <= self._ahead.get(connection, 0):
+            return False
+        return not self._unsent.has_had(connection, joined, item.firsts)
+
+    def _skip_lost(self, connection: Connection, cursor: _Cursor) -> int:
+        """Passes over what the ring has no more, and what the rule says; tells of it; the number of gaps."""
+        ring, target = self._ring, max(cursor.number, self._ring.first)
+        end = ring.floor
+        is_lost = target > cursor.number and not _has_read(cursor.position, end)
+        if self._slow == "latest" and cursor.is_slow:
+            live = [item for item in ring.live(target) if item.notice or self._is_for(connection, cursor.joined, item)]
+            if len(live) > 1 and live[-1].publication is not None:
+                target, end, is_lost = live[-1].number, _before(live[-1]), True
+        if self.has_history:
+            self._unsent.add(connection, cursor.number, target)
+        start = cursor.position
+        cursor.number = target
+        if not is_lost:
+            return 0
+        cursor.position = end
+        self._tell(connection, Notice("slow", start, end))
+        return 1
+
+    def _next_piece(self, connection: Connection, cursor: _Cursor) -> tuple[bytes, int]:
+        """What comes next, up to a notice, and how many publications it is; the cursor stands after it."""
         pieces: list[bytes] = []
         size = 0
-        while cursor < self._end and size < _CATCH_UP_BYTES:
-            entry = self._entries[cursor - self._first]
-            cursor += 1
-            if entry.is_for(connection):
-                pieces.append(entry.encoded[connection.wire])
+        while cursor.number < self._ring.end and size < _CATCH_UP_BYTES:
+            item = self._ring[cursor.number]
+            if item.notice is not None:
+                break
+            cursor.number += 1
+            cursor.position = item.position or cursor.position
+            if self._is_for(connection, cursor.joined, item):
+                pieces.append(self._ring.encode(item, connection.wire))
                 size += len(pieces[-1])
-        return b"".join(pieces), len(pieces), cursor
+        return b"".join(pieces), len(pieces)
 
-    def _fall_behind(self, connection: Connection, cursor: int) -> None:
-        del self._current[connection.wire][connection]
-        self._behind[connection] = cursor
+    def _announce(self, notice: Notice) -> int:
+        """Tells all who are not behind; how many they are."""
+        told = [connection for group in self._current.values() for connection in group]
+        for connection in told:
+            self._tell(connection, notice)
+        return len(told)
+
+    def _tell(self, connection: Connection, notice: Notice) -> None:
+        connection.tell(Gap(self.name, notice, self._reload_after_ms(notice.reason)))
+
+    def _fall_behind(self, connection: Connection, number: int, stood: Position | None) -> None:
+        joined = self._current[connection.wire].pop(connection)
+        self._behind[connection] = _Cursor(number, joined, stood)
         connection.behind.add(self.name)
+
+    def _set_choked_behind(self, number: int, stood: Position | None) -> None:
+        """Those who cannot be told now have a cursor from now on."""
+        for group in tuple(self._current.values()):
+            for connection in tuple(group):
+                if connection.is_choked:
+                    self._fall_behind(connection, number, stood)
 
     def _trim(self) -> None:
         """Forgets what nobody needs, and what does not fit."""
-        needed = min(self._behind.values(), default=self._end)
-        while self._entries and (self._first < needed or self._bytes > self._max_bytes):
-            self._bytes -= self._entries.popleft().size
-            self._first += 1
+        needed = self._ring.first
+        if not self.has_history:
+            needed = min((cursor.number for cursor in self._behind.values()), default=self._ring.end)
+            if self._slow == "latest" and self._behind:
+                needed = max(needed, self._ring.end - 1)
+        is_less = self._ring.trim(needed, self._max_bytes)
+        if is_less and self._slow == "disconnect":
+            for connection, cursor in tuple(self._behind.items()):
+                if cursor.number < self._ring.first:
+                    connection.end(Disconnect(DisconnectCode.SLOW))
+
+
+def _excludes(item: Item) -> bool:
+    return item.publication is not None and bool(item.publication.exclude)
+
+
+def _before(item: Item) -> Position | None:
+    """The place before a publication."""
+    position = item.position
+    return None if position is None else evolve(position, offset=position.offset - 1)
+
+
+def _has_read(stood: Position | None, place: Position | None) -> bool:
+    """Whether somebody who stands there lacks nothing up to a place."""
+    if stood is None or place is None:
+        return False
+    return stood.epoch == place.epoch and place.offset <= stood.offset

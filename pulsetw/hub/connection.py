@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from pulsetw.commands import Failed, Goodbye, MalformedCommand, Message
+from pulsetw.commands import Failed, Goodbye, History, MalformedCommand, Message, Subscribe
 from pulsetw.errors import (
     BrokerError,
     ChannelError,
@@ -21,8 +21,8 @@ from pulsetw.errors import (
     PublishError,
 )
 from pulsetw.interfaces import IConnection, ITransport, Wire
-from pulsetw.model import Event, Position
-from pulsetw.session import Effect, Join, Leave, Relay, Send, Session
+from pulsetw.model import Event, Position, Publication
+from pulsetw.session import CatchUp, Effect, Join, Leave, Read, Relay, Send, Session, Standing
 
 # Messages that may wait while a command is done; what the transport had read already comes on top.
 _MAX_WAITING_MESSAGES = 16
@@ -31,8 +31,14 @@ _MAX_WAITING_MESSAGES = 16
 class Members(Protocol):
     """What a connection needs of its hub."""
 
-    def join(self, connection: "Connection", channel: str) -> Deferred[Position | None]:
+    def join(self, connection: "Connection", command: Subscribe) -> Deferred[Standing]:
         """Adds a subscriber; fires when the subscription stands."""
+
+    def catch_up(self, connection: "Connection", channel: str) -> None:
+        """Sends to a new subscriber what the channel has had already."""
+
+    def history(self, command: History) -> Deferred[tuple[tuple[Publication, ...], Position | None]]:
+        """Fires with publications, and with the place where the channel's log ends."""
 
     def leave(self, connection: "Connection", channel: str) -> None:
         """Takes the subscriber out."""
@@ -62,6 +68,7 @@ class Connection:
         is_choked: the transport has too much unsent; nothing but answers should be sent.
         behind: the channels in whose log it has a cursor that is not at the end.
         missed: the channels without a cursor of which it did not get something; it is to be told of a gap.
+        stale_since: what it was told of the broker's absence, in milliseconds since 1970; None = nothing, or the end.
         was_heard: there was a sign of life since somebody last set it to False.
     """
 
@@ -75,6 +82,7 @@ class Connection:
         self.is_choked = False
         self.behind: set[str] = set()
         self.missed: set[str] = set()
+        self.stale_since: int | None = None
         self.was_heard = True
         self._members = members
         self._session = session
@@ -186,19 +194,32 @@ class Connection:
                 self.tell(message)
             case Leave(channel):
                 self._members.leave(self, channel)
+            case CatchUp(channel):
+                self._members.catch_up(self, channel)
             case Join():
                 self._wait_for_join(effect)
+            case Read(command):
+                self._wait_for_history(command)
             case Relay():
                 self._wait_for_relay(effect)
 
     def _wait_for_join(self, join: Join) -> None:
-        def joined(position: Position | None) -> list[Effect]:
-            return self._session.joined(join, position)
+        def joined(standing: Standing) -> list[Effect]:
+            return self._session.joined(join, standing)
 
         def failed(failure: Failure) -> list[Effect]:
             return self._session.join_failed(join, self._as_command_error(failure))
 
-        self._wait(self._members.join(self, join.command.channel).addCallbacks(joined, failed))
+        self._wait(self._members.join(self, join.command).addCallbacks(joined, failed))
+
+    def _wait_for_history(self, command: History) -> None:
+        def read(found: tuple[tuple[Publication, ...], Position | None]) -> list[Effect]:
+            return self._session.read(command, *found)
+
+        def failed(failure: Failure) -> list[Effect]:
+            return self._session.read_failed(command, self._as_command_error(failure))
+
+        self._wait(self._members.history(command).addCallbacks(read, failed))
 
     def _wait_for_relay(self, relay: Relay) -> None:
         command = relay.command

@@ -8,21 +8,24 @@ from pulsetw.interfaces import IChannels, IFollower
 
 
 class Following:
-    """Follows one channel from its making to `end`.
+    """Follows one channel from `begin` to `end`.
 
     Attributes:
         channel: its log and its subscribers.
     """
 
     def __init__(self, channel: Channel, source: IChannels, follower: IFollower) -> None:
-        """Begins to follow: `follower` gets the channel's publications from `source`."""
+        """Not following yet."""
         self.channel = channel
         self._source = source
         self._follower = follower
         self._waiting: list[Deferred[None]] = []
         self._is_decided = False
         self._failure: Failure | None = None
-        source.follow(channel.name, follower).addBoth(self._followed)
+
+    def begin(self) -> None:
+        """The follower gets the channel's publications from now on, some perhaps before this returns."""
+        self._source.follow(self.channel.name, self._follower).addBoth(self._followed)
 
     @property
     def is_idle(self) -> bool:

@@ -1,8 +1,8 @@
 """The local connections, and which of them gets what."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -13,17 +13,21 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pulsetw.catalogue import Audience, Catalogue
-from pulsetw.commands import Gap
+from pulsetw.commands import Fresh, Gap, History, Stale, Subscribe
 from pulsetw.errors import CommandError, Disconnect, DisconnectCode, ErrorCode
 from pulsetw.hub.arrival import Arrival
 from pulsetw.hub.channel import Channel
 from pulsetw.hub.connection import Connection
 from pulsetw.hub.following import Following
+from pulsetw.hub.reloading import Reloading
+from pulsetw.hub.rings import Rings
 from pulsetw.hub.sweep import Sweep
 from pulsetw.interfaces import IChannels, IFollower, ITransport, Wire
-from pulsetw.model import Event, Position, Publication
+from pulsetw.model import Event, Lineage, Notice, Position, Publication
 from pulsetw.policy.identity import Anonymous, identify
-from pulsetw.session import Session, SessionLimits
+from pulsetw.session import Session, SessionLimits, Standing
+
+_Result = TypeVar("_Result")
 
 # A client gives up on a subscription after 5 s (Centrifugo's clients do); it should get an answer before.
 _JOIN_LIMIT_S = 4.0
@@ -38,14 +42,18 @@ class HubOptions:
     Attributes:
         anonymous: who may come in without a token; see `pulsetw.policy.identity`.
         session: bounds of one session.
-        ring_bytes: how much a channel's log keeps for subscribers that are behind, in bytes.
+        ring_bytes: how much a channel keeps for subscribers that are behind or come back, in bytes.
+        rings_bytes: how much all channels keep together, in bytes; the idlest is emptied first.
         pong_s: how long a ping may stay unanswered, in seconds.
+        reload_s: clients that all have to load their state again do so spread over this time, in seconds.
     """
 
     anonymous: Anonymous = True
     session: SessionLimits = field(factory=SessionLimits)
     ring_bytes: int = 65536
+    rings_bytes: int = 268_435_456
     pong_s: int = 10
+    reload_s: float = 20
 
 
 @implementer(IFollower)
@@ -83,6 +91,9 @@ class Hub:
         self._connections: dict[str, Connection] = {}
         self._users: dict[str, dict[Connection, None]] = {}
         self._channels: dict[str, Following] = {}
+        self._rings = Rings(options.rings_bytes)
+        self._reloading = Reloading(options.reload_s, dice)
+        self._stale_since: int | None = None
         self._unflushed: dict[Channel, None] = {}
         self._personal: list[tuple[Publication, str]] = []
         self._draining_s: float | None = None
@@ -112,6 +123,7 @@ class Hub:
         if user:
             self._users.setdefault(user, {})[connection] = None
         self._sweep.add(connection)
+        self._tell_staleness(connection)
         if refusal is not None:
             connection.end(refusal, self._reconnect_after_ms() if refusal.reconnect else None)
         else:
@@ -126,53 +138,93 @@ class Hub:
             self._personal.append((publication, channel.user_of(publication.event)))
         elif channel.audience is Audience.ALL:
             following = self._channels.get(publication.channel)
-            if following is not None and len(following.channel):
+            if following is not None and (len(following.channel) or following.channel.has_history):
                 following.channel.append(publication)
                 self._plan_flush()
                 self._unflushed[following.channel] = None
 
-    def interrupted(self, channel: str, reason: str) -> None:
-        """See `IFollower.interrupted`."""
+    def past(self, channel: str, publications: Sequence[Publication]) -> None:
+        """See `IFollower.past`."""
+        following = self._channels.get(channel)
+        if following is not None:
+            following.channel.past(publications)
+            self._rings.used(following.channel)
+
+    def placed(self, channel: str, lineage: Lineage, top: int) -> None:
+        """See `IFollower.placed`."""
+        following = self._channels.get(channel)
+        if following is not None:
+            following.channel.placed(lineage, top)
+
+    def noticed(self, channel: str, notice: Notice) -> None:
+        """See `IFollower.noticed`."""
         following = self._channels.get(channel)
         if following is None:
             return
         self._flush()
-        following.channel.skip_behind()
         audience = self._catalogue.channel(channel).audience
-        receivers: Iterable[Connection] = (
-            following.channel
-            if audience is Audience.ALL
-            else [connection for user in self._users.values() for connection in user]
-            if audience is Audience.USER
-            else ()
-        )
-        encoded: dict[Wire, bytes] = {}
-        for connection in receivers:
-            wire = connection.wire
-            if wire not in encoded:
-                encoded[wire] = wire.frame(wire.dialect.encode(Gap(channel, reason)))
-            self._gaps += 1
-            connection.transport.send(encoded[wire])
+        if audience is Audience.ALL:
+            self._gaps += following.channel.noticed(notice)
+        elif audience is Audience.USER:
+            gap = Gap(channel, notice, self._reloading.after_ms(notice.reason))
+            for connection in [connection for user in self._users.values() for connection in user]:
+                self._gaps += 1
+                connection.tell(gap)
 
-    def join(self, connection: Connection, channel: str) -> Deferred[Position | None]:
+    def cut(self, channel: str, notice: Notice) -> None:
+        """See `IFollower.cut`."""
+        following = self._channels.get(channel)
+        if following is not None:
+            self._flush()
+            self._gaps += following.channel.cut(notice)
+
+    def stale(self, since_ms: int) -> None:
+        """See `IFollower.stale`."""
+        self._stale_since = since_ms
+        for connection in tuple(self._connections.values()):
+            self._tell_staleness(connection)
+
+    def fresh(self) -> None:
+        """See `IFollower.fresh`."""
+        self._stale_since = None
+        for connection in tuple(self._connections.values()):
+            self._tell_staleness(connection)
+
+    def join(self, connection: Connection, command: Subscribe) -> Deferred[Standing]:
         """See `pulsetw.hub.connection.Members.join`. Fails with `CommandError` when it takes too long."""
 
-        def standing(_: None) -> Position | None:
-            if self._connections.get(connection.client) is connection:
-                self._deliveries += following.channel.add(connection)
-            self._release(following)
-            return None
+        def standing(channel: Channel) -> Standing:
+            if self._connections.get(connection.client) is not connection:
+                return Standing()
+            self._deliveries += channel.flush()
+            begins = channel.add(connection, command.since, command.last)
+            gap = begins.gap
+            return Standing(
+                begins.position,
+                None if command.since is None else gap is None,
+                gap,
+                None if gap is None else self._reloading.after_ms(gap.reason),
+            )
 
-        def failed(failure: Failure) -> Failure:
-            self._release(following)
-            if failure.check(WaitedTooLong):
-                raise CommandError(ErrorCode.NOT_AVAILABLE, "the broker is away")
-            return failure
+        return self._with(command.channel, standing)
 
-        following = self._follow(channel)
-        waiting = following.when_standing()
-        waiting.addTimeout(_JOIN_LIMIT_S, self._clock)
-        return waiting.addCallbacks(standing, failed)
+    def catch_up(self, connection: Connection, channel: str) -> None:
+        """See `pulsetw.hub.connection.Members.catch_up`."""
+        following = self._channels.get(channel)
+        if following is not None:
+            deliveries, gaps = following.channel.catch_up(connection)
+            self._deliveries += deliveries
+            self._gaps += gaps
+            self._rings.used(following.channel)
+
+    def history(self, command: History) -> Deferred[tuple[tuple[Publication, ...], Position | None]]:
+        """See `pulsetw.hub.connection.Members.history`."""
+
+        def read(channel: Channel) -> tuple[tuple[Publication, ...], Position | None]:
+            self._deliveries += channel.flush()
+            return channel.history(command.since, command.limit), channel.position
+
+        return self._with(command.channel, read)
 
     def leave(self, connection: Connection, channel: str) -> None:
         """See `pulsetw.hub.connection.Members.leave`."""
@@ -192,16 +244,15 @@ class Hub:
 
     def drained(self, connection: Connection) -> None:
         """See `pulsetw.hub.connection.Members.drained`."""
+        self._tell_staleness(connection)
         missed, connection.missed = connection.missed, set()
         for name in missed:
-            connection.tell(Gap(name, "slow"))
+            connection.tell(Gap(name, Notice("slow"), 0))
         self._gaps += len(missed)
         for name in tuple(connection.behind):
             if connection.is_choked:
                 break
-            deliveries, gaps = self._channels[name].channel.catch_up(connection)
-            self._deliveries += deliveries
-            self._gaps += gaps
+            self.catch_up(connection, name)
 
     def gone(self, connection: Connection) -> None:
         """See `pulsetw.hub.connection.Members.gone`."""
@@ -284,6 +335,7 @@ class Hub:
         channels, self._unflushed = self._unflushed, {}
         for channel in channels:
             self._deliveries += channel.flush()
+            self._rings.used(channel)
         personal, self._personal = self._personal, []
         for publication, user in personal:
             self._push(publication, user)
@@ -291,15 +343,51 @@ class Hub:
     def _follow(self, name: str) -> Following:
         following = self._channels.get(name)
         if following is None:
-            channel = Channel(name, self._options.ring_bytes)
+            rule = self._catalogue.rule(name)
+            channel = Channel(
+                name,
+                self._options.ring_bytes,
+                has_history=rule.history is not None,
+                slow=rule.slow,
+                reload_after_ms=self._reloading.after_ms,
+            )
             following = self._channels[name] = Following(channel, self._source, self)
+            following.begin()
         return following
+
+    def _with(self, name: str, use: Callable[[Channel], _Result]) -> Deferred[_Result]:
+        """What is done with a channel as soon as it is followed; fails with `CommandError` when that takes too long."""
+
+        def standing(_: None) -> _Result:
+            try:
+                return use(following.channel)
+            finally:
+                self._release(following)
+
+        def failed(failure: Failure) -> Failure:
+            self._release(following)
+            if failure.check(WaitedTooLong):
+                raise CommandError(ErrorCode.NOT_AVAILABLE, "the broker is away")
+            return failure
+
+        following = self._follow(name)
+        waiting = following.when_standing()
+        waiting.addTimeout(_JOIN_LIMIT_S, self._clock)
+        return waiting.addCallbacks(standing, failed)
+
+    def _tell_staleness(self, connection: Connection) -> None:
+        """What has changed since it was told last; a choked one is told when it has drained."""
+        if connection.stale_since != self._stale_since and not connection.is_choked:
+            connection.stale_since = self._stale_since
+            connection.tell(Fresh() if self._stale_since is None else Stale(self._stale_since))
 
     def _release(self, following: Following) -> None:
         """Follows a channel no more that nobody wants; those with a fixed name are always following."""
         name = following.channel.name
         if following.is_idle and name not in self._fixed and self._channels.get(name) is following:
             del self._channels[name]
+            self._unflushed.pop(following.channel, None)
+            self._rings.remove(following.channel)
             following.end()
 
     def _reconnect_after_ms(self) -> int:

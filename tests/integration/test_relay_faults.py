@@ -39,7 +39,7 @@ class World:
         assert (status, answer) == (200, {})
         await until(lambda: len(self.client.events) > seen, "the event arrives")
         told = [gap for gap in self.client.ops("gap") if gap["channel"] == "news:today"]
-        assert told == [{"op": "gap", "channel": "news:today", "reason": "broker"}] * gaps
+        assert told == [{"op": "gap", "channel": "news:today", "reason": "broker", "reloadAfterMs": 0}] * gaps
 
     async def close(self) -> None:
         await hang_up(self.client)

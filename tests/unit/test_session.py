@@ -9,6 +9,8 @@ from pulsetw.commands import (
     Connect,
     Connected,
     Failed,
+    History,
+    HistoryRead,
     Ping,
     Pong,
     Publish,
@@ -19,10 +21,14 @@ from pulsetw.commands import (
     Unsubscribed,
 )
 from pulsetw.errors import CommandError, ErrorCode
-from pulsetw.model import Event, Position
-from pulsetw.session import Join, Leave, Relay, Send, Session, SessionLimits
+from pulsetw.model import Event, Notice, Position
+from pulsetw.session import CatchUp, Join, Leave, Read, Relay, Send, Session, SessionLimits, Standing
 
-RULES = {"open:*": Rule(publish="everybody"), "members:*": Rule(subscribe="users", publish="users")}
+RULES = {
+    "open:*": Rule(publish="everybody"),
+    "kept:*": Rule(history_size=10),
+    "members:*": Rule(subscribe="users", publish="users"),
+}
 
 
 def session(user="", channels=128):
@@ -40,7 +46,7 @@ class SessionTests(SynchronousTestCase):
         effects = state.command(Subscribe(id, channel))
         for effect in list(effects):
             if isinstance(effect, Join):
-                effects = state.joined(effect, None)
+                effects = state.joined(effect, Standing())
         return effects
 
     def test_connect_tells_who_the_client_is(self):
@@ -62,9 +68,37 @@ class SessionTests(SynchronousTestCase):
         command = Subscribe(2, "match:events")
         self.assertEqual(state.command(command), [Join(command)])
         self.assertEqual(
-            state.joined(Join(command), Position(4, "e")), [Send(Subscribed(2, "match:events", Position(4, "e")))]
+            state.joined(Join(command), Standing(Position(4, "e"))),
+            [Send(Subscribed(2, "match:events", Position(4, "e")))],
         )
         self.assertEqual(state.channels, {"match:events"})
+
+    def test_who_comes_back_is_told_what_it_missed_and_then_given_the_rest(self):
+        """In this order, so that events come after the answer."""
+        state = session()
+        since, here = Position(4, "e"), Position(9, "e")
+        gap = Notice("trimmed", since, here)
+        command = Subscribe(2, "match:events", since)
+        self.assertEqual(
+            state.joined(Join(command), Standing(here, False, gap, 0)),
+            [Send(Subscribed(2, "match:events", here, False, gap, 0)), CatchUp("match:events")],
+        )
+        late = Subscribe(3, "open:1", last=5)
+        self.assertEqual(
+            state.joined(Join(late), Standing(here)), [Send(Subscribed(3, "open:1", here)), CatchUp("open:1")]
+        )
+
+    def test_history_is_for_those_who_may_subscribe(self):
+        """On channels that keep one."""
+        state = session()
+        self.assert_failed(state.command(History(7, "open:1")), ErrorCode.BAD_REQUEST, channel="open:1")
+        self.assert_failed(state.command(History(7, "members:1")), ErrorCode.PERMISSION_DENIED, channel="members:1")
+        command = History(7, "kept:1", limit=5)
+        self.assertEqual(state.command(command), [Read(command)])
+        here = Position(9, "e")
+        self.assertEqual(state.read(command, (), here), [Send(HistoryRead(7, "kept:1", (), here))])
+        error = CommandError(ErrorCode.NOT_AVAILABLE)
+        self.assert_failed(state.read_failed(command, error), ErrorCode.NOT_AVAILABLE, channel="kept:1")
 
     def test_a_subscription_that_fails_is_none(self):
         """The client may try again."""
@@ -136,7 +170,7 @@ class SessionTests(SynchronousTestCase):
         effects = state.begin(["open:1", "nowhere", "open:1", "open:2", "open:3", "open:4"])
         joins = [effect for effect in effects if isinstance(effect, Join)]
         self.assertEqual([join.command.channel for join in joins], ["open:1", "open:2"])
-        self.assertEqual([state.joined(join, None) for join in joins], [[], []])
+        self.assertEqual([state.joined(join, Standing()) for join in joins], [[], []])
         refused = [effect.message for effect in effects if isinstance(effect, Send)]
         self.assertEqual(
             [(failed.channel, failed.error.code) for failed in refused],

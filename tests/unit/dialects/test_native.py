@@ -11,15 +11,43 @@ from twisted.trial.unittest import SynchronousTestCase
 from pulsetw import commands
 from pulsetw.dialects.native import NativeDialect
 from pulsetw.errors import CommandError, Disconnect, DisconnectCode, ErrorCode
-from pulsetw.model import Event, Position, Publication
+from pulsetw.model import Event, Notice, Position, Publication
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "native.json").read_text())
+
+
+def position(members):
+    """A place with its branch in the epoch, as clients see it."""
+    return Position.from_wire(members["offset"], members["epoch"])
+
+
+def notice(members):
+    """Why, from where and to where."""
+    start, end = members.get("from"), members.get("to")
+    return Notice(members["reason"], start and position(start), end and position(end))
+
+
+def publication(members):
+    """Of channel a:b."""
+    return Publication("a:b", Event("t", Raw(b"{}"), 5, "s", "i"), position(members))
+
+
+KEYS = ["op", "id", "channel", "data", "type", "since", "offset", "epoch", "last", "limit"]
 
 BUILD = {
     "error": lambda code: CommandError(ErrorCode(code)),
     "disconnect": lambda code: Disconnect(DisconnectCode(code)),
-    "position": lambda members: Position(**members),
+    "position": position,
+    "since": lambda since: since if isinstance(since, int) else position(since),
+    "gap": notice,
+    "notice": notice,
+    "publications": lambda places: tuple(map(publication, places)),
 }
+
+
+def build(members):
+    """The members of a command or message as Python has them."""
+    return {key: BUILD[key](value) if key in BUILD and value is not None else value for key, value in members.items()}
 
 
 class VectorTests(SynchronousTestCase):
@@ -29,7 +57,7 @@ class VectorTests(SynchronousTestCase):
     def test_commands(self):
         """Each command's text is understood; members that it does not have are ignored."""
         for vector in VECTORS["commands"]:
-            expected = getattr(commands, vector["command"])(**vector["members"])
+            expected = getattr(commands, vector["command"])(**build(vector["members"]))
             self.assertEqual(self.dialect.decode(vector["text"].encode()), expected, vector["text"])
 
     def test_malformed(self):
@@ -46,11 +74,7 @@ class VectorTests(SynchronousTestCase):
     def test_messages(self):
         """Everything that a relay can say, to the byte."""
         for vector in VECTORS["messages"]:
-            members = {
-                key: BUILD[key](value) if key in BUILD and value is not None else value
-                for key, value in vector["members"].items()
-            }
-            message = getattr(commands, vector["message"])(**members)
+            message = getattr(commands, vector["message"])(**build(vector["members"]))
             self.assertEqual(self.dialect.encode(message).decode(), vector["text"])
         told = {vector["message"] for vector in VECTORS["messages"]}
         self.assertEqual(told, {kind.__name__ for kind in commands.Message.__args__})
@@ -69,6 +93,11 @@ class PublicationTests(SynchronousTestCase):
             {**envelope, "tags": {"k": "v"}, "offset": 3, "epoch": "e"},
         )
 
+    def test_an_event_that_comes_before_its_place_says_so(self):
+        """The broker is away; it may come again."""
+        publication = Publication("a:b", Event("t", Raw(b"{}"), 5, "s", "i"), degraded=True)
+        self.assertIs(json.loads(NativeDialect().encode_publication(publication))["degraded"], True)
+
     def test_published_data_passes_as_text(self):
         """It is checked where the channel is known."""
         command = NativeDialect().decode(
@@ -84,7 +113,7 @@ class HostileTests(SynchronousTestCase):
             st.binary(max_size=100),
             st.recursive(
                 st.none() | st.integers() | st.text(max_size=9),
-                lambda s: st.lists(s) | st.dictionaries(st.sampled_from(["op", "id", "channel", "data", "type"]), s),
+                lambda s: st.lists(s) | st.dictionaries(st.sampled_from(KEYS), s),
             ).map(lambda v: json.dumps(v).encode()),
         )
     )

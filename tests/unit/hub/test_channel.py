@@ -124,14 +124,14 @@ class ChannelTests(SynchronousTestCase):
         self.connection("fast")
         self.append(*range(50))
         self.channel.flush()
-        self.assertEqual(len(self.channel._entries), 0)
+        self.assertEqual(len(self.channel._ring), 0)
         slow = self.connection("slow", room=0)
         self.append(*range(50))
         self.channel.flush()
-        self.assertEqual(len(self.channel._entries), 3)
-        self.assertTrue(1200 < self.channel._bytes <= 1250)
+        self.assertEqual(len(self.channel._ring), 3)
+        self.assertTrue(1200 < self.channel.ring_bytes <= 1250)
         self.channel.remove(slow)
-        self.assertEqual((len(self.channel._entries), self.channel._bytes), (0, 0))
+        self.assertEqual((len(self.channel._ring), self.channel.ring_bytes), (0, 0))
 
     def test_an_excluded_client_gets_the_others(self):
         """Also when it is behind."""
@@ -182,4 +182,4 @@ class ChannelTests(SynchronousTestCase):
             self.assertGreater(int(item), previous)
             previous, excused = int(item), False
         self.assertEqual(previous, number)
-        self.assertEqual(len(channel._entries), 0)
+        self.assertEqual(len(channel._ring), 0)

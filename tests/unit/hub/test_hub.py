@@ -13,7 +13,7 @@ from pulsetw.errors import BrokerAway, Disconnect, DisconnectCode, EventError, P
 from pulsetw.hub.arrival import Arrival
 from pulsetw.hub.hub import Hub, HubOptions
 from pulsetw.interfaces import Wire
-from pulsetw.model import Event, Publication
+from pulsetw.model import Event, Notice, Publication
 from tests.doubles import FakeChannels, FakeTransport, ids
 
 RULES = {"open:*": Rule(publish="everybody")}
@@ -21,6 +21,7 @@ RULES = {"open:*": Rule(publish="everybody")}
 
 class HubTests(SynchronousTestCase):
     anonymous = "named"
+    rules = RULES
 
     def setUp(self):
         self.clock = Clock()
@@ -28,7 +29,7 @@ class HubTests(SynchronousTestCase):
         self.wire = Wire(NativeDialect(), lambda text: text)
         self.hub = Hub(
             self.source,
-            Catalogue(builtin_channels(), RULES),
+            Catalogue(builtin_channels(), self.rules),
             self.clock,
             HubOptions(anonymous=self.anonymous),
             ids("c"),
@@ -142,7 +143,7 @@ class DeliveryTests(HubTests):
         slow.connection.choked()
         self.publish("open:1", id="old")
         self.clock.advance(0)
-        self.hub.interrupted("open:1", "broker")
+        self.hub.noticed("open:1", Notice("broker"))
         self.publish("open:1", id="new")
         self.clock.advance(0)
         slow.connection.drained()
@@ -174,14 +175,14 @@ class DeliveryTests(HubTests):
         """Subscribers of the channel; every user for notifications; in order with the events."""
         reader, ann, nobody = self.open(None, "open:1"), self.open("ann"), self.open()
         self.publish("open:1", id="before")
-        self.hub.interrupted("open:1", "broker")
+        self.hub.noticed("open:1", Notice("broker"))
         self.publish("open:1", id="after")
-        gap = {"op": "gap", "channel": "open:1", "reason": "broker"}
+        gap = {"op": "gap", "channel": "open:1", "reason": "broker", "reloadAfterMs": 0}
         before, told, after = self.told(reader)
         self.assertEqual((before["id"], told, after["id"]), ("before", gap, "after"))
-        self.hub.interrupted("player:notifications", "broker")
-        self.hub.interrupted("system:events", "broker")
-        self.hub.interrupted("nowhere", "broker")
+        self.hub.noticed("player:notifications", Notice("broker"))
+        self.hub.noticed("system:events", Notice("broker"))
+        self.hub.noticed("nowhere", Notice("broker"))
         self.assertEqual([len(self.told(client)) for client in (reader, ann, nobody)], [0, 1, 0])
         self.assertEqual(self.hub.stats()["gaps"], 2)
 

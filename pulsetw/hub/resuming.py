@@ -1,0 +1,52 @@
+"""Where the events of a subscriber begin that comes back, or comes late."""
+
+from attrs import evolve, frozen
+
+from pulsetw.hub.ring import Ring
+from pulsetw.model import Lineage, Notice, Position
+
+
+@frozen
+class Beginning:
+    """How a subscription begins.
+
+    Attributes:
+        number: the item of the ring that comes first.
+        position: the place after which events come; None = not known.
+        gap: what is missing; None = nothing.
+    """
+
+    number: int
+    position: Position | None
+    gap: Notice | None = None
+
+
+def resume(ring: Ring, lineage: Lineage | None, here: Position | None, since: Position) -> Beginning:
+    """For somebody who has read up to `since`.
+
+    Args:
+        ring: what there is.
+        lineage: how the channel's log came to be; None = not known, or the channel has no history.
+        here: where the log ends.
+        since: where the subscriber stands.
+    """
+    if lineage is None or ring.floor is None:
+        return Beginning(ring.end, here, Notice("epoch" if here else "trimmed", since, here))
+    start = lineage.start_of(since)
+    if start is None:
+        reason = "epoch" if since.epoch != lineage.epoch else "branch"
+        return Beginning(ring.end, here, Notice(reason, since, here))
+    if start < ring.floor.offset:
+        place = lineage.at(ring.floor.offset)
+        return Beginning(ring.after(place.offset), place, Notice("trimmed", since, place))
+    number, place = ring.after(start, since), lineage.at(start)
+    return Beginning(number, place, Notice("diverged", since, place) if start < since.offset else None)
+
+
+def newest(ring: Ring, here: Position | None, count: int) -> Beginning:
+    """For somebody who wants the `count` newest publications first."""
+    number = ring.newest(count)
+    if number == ring.end:
+        return Beginning(number, here)
+    position = ring[number].position
+    return Beginning(number, None if position is None else evolve(position, offset=position.offset - 1))

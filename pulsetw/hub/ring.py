@@ -1,0 +1,218 @@
+"""The newest items of one channel, numbered; a number is never used again.
+
+An item is a publication, or a notice that stands where publications may be missing. What a cut took away stays as a
+dead item, without content, so that numbers have no holes and its id is still known.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+
+from attrs import define, evolve, field
+
+from pulsetw.codec import text_of
+from pulsetw.interfaces import Wire
+from pulsetw.model import Notice, Position, Publication
+
+# What an item takes besides its bytes.
+_ITEM_BYTES = 400
+# Of an event that came again and again so many places are known.
+_MAX_FIRSTS = 8
+
+
+@define(eq=False)
+class Item:
+    """One place of the ring; without publication and notice it is dead.
+
+    Attributes:
+        number: its place, for ever.
+        id: the event's; "" where there is none.
+        firsts: the numbers of items with the same event, the newest first: who was sent one of them has had it.
+        encoded: the publication's bytes, once for each kind of connection.
+        size: what it takes, in bytes.
+    """
+
+    number: int
+    publication: Publication | None = None
+    notice: Notice | None = None
+    id: str = ""
+    firsts: tuple[int, ...] = ()
+    encoded: dict[Wire, bytes] = field(factory=dict)
+    size: int = _ITEM_BYTES
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether a cut took it."""
+        return self.publication is None and self.notice is None
+
+    @property
+    def position(self) -> Position | None:
+        """Where the publication stands in the channel's log; None = nowhere, or it is none."""
+        return None if self.publication is None else self.publication.position
+
+
+class Ring:
+    """Items from `first` to `end`, without a hole.
+
+    Attributes:
+        first: the number of the oldest.
+        end: the number that the next one gets.
+        bytes: what all take.
+        floor: every publication after this place is here, as long as the channel's lineage is the same; None = not
+            known, or the channel has no positions.
+    """
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.bytes = 0
+        self.floor: Position | None = None
+        self._items: deque[Item] = deque()
+        self._numbers: dict[str, int] = {}
+        # Older items are of a log that is no more.
+        self._base = 0
+
+    @property
+    def end(self) -> int:
+        """The number that the next item gets."""
+        return self.first + len(self._items)
+
+    def __getitem__(self, number: int) -> Item:
+        return self._items[number - self.first]
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, publication: Publication) -> Item:
+        """Appends a publication; nothing is encoded."""
+        event, position = publication.event, publication.position
+        item = Item(self.end, publication)
+        item.size += len(text_of(event))
+        if position is not None and self.floor is None:
+            self.floor = evolve(position, offset=position.offset - 1)
+        if position is not None or publication.degraded:
+            item.id = event.id
+            before = self._numbers.get(event.id)
+            if before is not None:
+                item.firsts = (before, *self[before].firsts[: _MAX_FIRSTS - 1])
+            self._numbers[event.id] = item.number
+        self._append(item)
+        return item
+
+    def add_notice(self, notice: Notice) -> Item:
+        """Appends a notice; after `epoch` and `branch` what stands before it is of a log that is no more."""
+        item = Item(self.end, notice=notice)
+        self._append(item)
+        if notice.reason in ("epoch", "branch"):
+            self._base, self.floor = self.end, notice.end
+        return item
+
+    def encode(self, item: Item, wire: Wire) -> bytes:
+        """The bytes of a publication."""
+        data = item.encoded.get(wire)
+        if data is None:
+            if item.publication is None:
+                raise RuntimeError("only publications are encoded")
+            data = item.encoded[wire] = wire.publication(item.publication)
+            item.size += len(data)
+            self.bytes += len(data)
+        return data
+
+    def trim(self, needed: int, max_bytes: int) -> bool:
+        """Forgets what is older than `needed`, and what does not fit; whether something was forgotten."""
+        first = self.first
+        while self._items and (self.first < needed or self.bytes > max_bytes):
+            item = self._items.popleft()
+            self.first += 1
+            self.bytes -= item.size
+            if item.number >= self._base and item.position is not None:
+                self.floor = item.position
+            if self._numbers.get(item.id) == item.number:
+                del self._numbers[item.id]
+        return self.first > first
+
+    def cut(self, fork: Position) -> int:
+        """What stands after the fork is dead; the number of the first that is, `end` = none."""
+        dead = self.end
+        for item in self._backwards():
+            position = item.position
+            if position is not None:
+                if position.offset <= fork.offset:
+                    break
+                dead = item.number
+                self._kill(item)
+            elif item.notice is not None:
+                self._cut_notice(item, item.notice, fork)
+        if self.floor is not None and self.floor.offset > fork.offset:
+            self.floor = fork
+        return dead
+
+    def after(self, start: int, since: Position | None = None) -> int:
+        """The number of the first item that somebody lacks who has read up to the offset `start`, `end` = none.
+
+        Args:
+            start: an offset of the current log.
+            since: the place that the client named; a notice that ends just there it has had.
+        """
+        number = self.end
+        for item in self._backwards():
+            position = item.position
+            if position is not None and position.offset <= start:
+                break
+            if item.notice is not None and _is_covered(item.notice, start, since):
+                break
+            if position is not None or item.notice is not None:
+                number = item.number
+        return number
+
+    def newest(self, count: int) -> int:
+        """The number of the `count`-newest publication; of an older one there is none behind the last notice."""
+        number = self.end
+        for item in self._backwards():
+            if count == 0 or item.notice is not None:
+                break
+            if item.position is not None:
+                number = item.number
+                count -= 1
+        return number
+
+    def live(self, start: int) -> Iterator[Item]:
+        """Items from a number on that are not dead."""
+        for number in range(max(start, self.first), self.end):
+            item = self[number]
+            if not item.is_dead:
+                yield item
+
+    def _backwards(self) -> Iterator[Item]:
+        """The items of the current log, the newest first."""
+        for item in reversed(self._items):
+            if item.number < self._base:
+                return
+            yield item
+
+    def _append(self, item: Item) -> None:
+        self._items.append(item)
+        self.bytes += item.size
+
+    def _kill(self, item: Item) -> None:
+        item.publication = item.notice = None
+        item.encoded.clear()
+        self.bytes -= item.size - _ITEM_BYTES
+        item.size = _ITEM_BYTES
+
+    def _cut_notice(self, item: Item, notice: Notice, fork: Position) -> None:
+        """A notice ends at the fork at the latest."""
+        if notice.end is None or notice.end.offset <= fork.offset:
+            return
+        if notice.start is None or notice.start.offset < fork.offset:
+            item.notice = evolve(notice, end=fork)
+        else:
+            self._kill(item)
+
+
+def _is_covered(notice: Notice, start: int, since: Position | None) -> bool:
+    """Whether somebody who has read up to `start` stands behind a notice."""
+    end = notice.end
+    if end is None or end.offset > start:
+        return False
+    if end.offset < start or since is None:
+        return True
+    return (since.epoch, since.branch) == (end.epoch, end.branch)
