@@ -1,27 +1,37 @@
 """The broker of a relay that stands alone: publications travel inside the process."""
 
+import random as _random
+
 from attrs import define, field
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from pulsetw.broker.log import Logs
 from pulsetw.catalogue.names import is_pattern, matcher
+from pulsetw.catalogue.rule import History
 from pulsetw.errors import BrokerAway
 from pulsetw.interfaces import BrokerStatus, IBroker, IReceiver
-from pulsetw.model import Position
+from pulsetw.model import Entry, Page, Position
 
 
 @define(eq=False)
 class MemoryExchange:
-    """Where the memory brokers of one process hear each other: several relays in one process, as tests have them."""
+    """Where the memory brokers of one process hear each other: several relays in one process, as tests have them.
+
+    Attributes:
+        brokers: those that are started and not stopped.
+        logs: of the channels that have a history.
+    """
 
     brokers: "list[MemoryBroker]" = field(factory=list)
+    logs: Logs = field(factory=lambda: Logs(_random.random))
 
-    def publish(self, channel: str, payload: bytes) -> None:
-        """Puts a publication into the queue of every broker that is started and not stopped."""
+    def publish(self, channel: str, publication: bytes | Entry) -> None:
+        """Puts a payload, or an entry of the channel's log, into the queue of every broker."""
         for broker in self.brokers:
-            broker.enqueue(channel, payload)
+            broker.enqueue(channel, publication)
 
 
 @implementer(IBroker)
@@ -48,8 +58,8 @@ class MemoryBroker:
         self._state = "not started"
         self._ready_at: float | None = None
         self._turn: IDelayedCall | None = None
-        self._queue: list[tuple[str, bytes]] = []
-        self._wanted: set[str] = set()
+        self._queue: list[tuple[str, bytes | Entry]] = []
+        self._wanted: dict[str, bool] = {}  # with a history?
         self._waiting: dict[str, list[Deferred[None]]] = {}
 
     def start(self, receiver: IReceiver) -> None:
@@ -74,18 +84,33 @@ class MemoryBroker:
             result.errback(BrokerAway("the memory broker has been stopped"))
         return succeed(None)
 
-    def publish(self, channel: str, event_id: str, payload: bytes) -> Deferred[Position | None]:  # noqa: ARG002
-        """See `IBroker`; fires at once, with None."""
+    def publish(
+        self, channel: str, event_id: str, payload: bytes, history: History | None = None
+    ) -> Deferred[Position | None]:
+        """See `IBroker`; fires at once. There are no replicas: each `History.ack` means the same."""
         if not self._is_ready:
             return fail(BrokerAway(f"the memory broker is {self._state}"))
-        self._exchange.publish(channel, payload)
-        return succeed(None)
+        if history is None:
+            self._exchange.publish(channel, payload)
+            return succeed(None)
+        now = self._clock.seconds()
+        entry, is_new = self._exchange.logs.of(channel, now).append(event_id, payload, history, now)
+        if is_new:
+            self._exchange.publish(channel, entry)
+        return succeed(entry.position)
 
-    def subscribe(self, name: str) -> Deferred[None]:
+    def sync(self, channel: str, position: Position | None, limit: int) -> Deferred[Page]:
+        """See `IBroker`; fires at once."""
+        if not self._is_ready:
+            return fail(BrokerAway(f"the memory broker is {self._state}"))
+        now = self._clock.seconds()
+        return succeed(self._exchange.logs.of(channel, now).page(position, limit, now))
+
+    def subscribe(self, name: str, *, history: bool = False) -> Deferred[None]:
         """See `IBroker`; fires at once when the broker is ready."""
         if self._state == "stopped":
             return fail(BrokerAway("the memory broker has been stopped"))
-        self._wanted.add(name)
+        self._wanted[name] = history
         if self._is_ready:
             return succeed(None)
         result: Deferred[None] = Deferred()
@@ -94,7 +119,7 @@ class MemoryBroker:
 
     def unsubscribe(self, name: str) -> None:
         """See `IBroker`."""
-        self._wanted.discard(name)
+        self._wanted.pop(name, None)
         for result in self._waiting.pop(name, ()):
             result.callback(None)
 
@@ -110,11 +135,11 @@ class MemoryBroker:
             last_round_trip=self._clock.seconds() if ready else self._ready_at,
         )
 
-    def enqueue(self, channel: str, payload: bytes) -> None:
+    def enqueue(self, channel: str, publication: bytes | Entry) -> None:
         """Keeps a publication for the next reactor turn, if anything here asks for it."""
-        if not self._wants(channel):
+        if not self._wants(channel, publication):
             return
-        self._queue.append((channel, payload))
+        self._queue.append((channel, publication))
         if self._turn is None:
             self._turn = self._clock.callLater(0, self._deliver)
 
@@ -136,14 +161,23 @@ class MemoryBroker:
         # What is published from inside `received` waits for a turn of its own.
         self._turn = None
         batch, self._queue = self._queue, []
-        for channel, payload in batch:
+        for channel, publication in batch:
             # Asked again each time: a receiver may unsubscribe or stop in the middle of a batch.
-            if self._receiver is not None and self._wants(channel):
+            if self._receiver is not None and self._wants(channel, publication):
                 with self._log.failureHandler("the receiver failed"):
-                    self._receiver.received(channel, payload, None)
+                    if isinstance(publication, Entry):
+                        self._receiver.appended(channel, publication)
+                    else:
+                        self._receiver.received(channel, publication, None)
 
-    def _wants(self, channel: str) -> bool:
-        return channel in self._wanted or any(is_pattern(name) and matcher(name)(channel) for name in self._wanted)
+    def _wants(self, channel: str, publication: bytes | Entry) -> bool:
+        needs_history = isinstance(publication, Entry)
+        if (history := self._wanted.get(channel)) is not None and (history or not needs_history):
+            return True
+        return any(
+            (history or not needs_history) and is_pattern(name) and matcher(name)(channel)
+            for name, history in self._wanted.items()
+        )
 
     def _take_waiting(self) -> list[Deferred[None]]:
         waiting, self._waiting = self._waiting, {}

@@ -121,7 +121,7 @@ def _refusal(error: ChannelError | EventError | PublishError, where: str = "") -
 def _document(result: Position | Refusal | None) -> Mapping[str, object]:
     if isinstance(result, Refusal):
         return result.document
-    return {} if result is None else {"offset": result.offset, "epoch": result.epoch}
+    return {} if result is None else {"offset": result.offset, "epoch": result.wire_epoch}
 
 
 def _answer(result: Position | Refusal | None) -> Answer:

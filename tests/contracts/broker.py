@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 
 from pulsetw.errors import BrokerAway
 from pulsetw.interfaces import IBroker, IReceiver
-from pulsetw.model import Position
+from pulsetw.model import Entry, Position
 
 
 @implementer(IReceiver)
@@ -29,7 +29,11 @@ class Recorder:
 
     @property
     def states(self) -> list[str]:
-        return [call[0] for call in self.calls if call[0] != "received"]
+        return [call[0] for call in self.calls if call[0] not in ("received", "appended")]
+
+    @property
+    def appended_so_far(self) -> list[tuple[str, Entry]]:
+        return [call[1:] for call in self.calls if call[0] == "appended"]
 
     @property
     def is_ready(self) -> bool:
@@ -39,6 +43,9 @@ class Recorder:
         assert position is None
         self.calls.append(("received", channel, payload))
         self.on_received(channel, payload)
+
+    def appended(self, channel: str, entry: Entry) -> None:
+        self.calls.append(("appended", channel, entry))
 
     def ready(self, interrupted: bool) -> None:
         self.calls.append(("ready", interrupted))

@@ -9,16 +9,19 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from pulsetw.broker.redis.acknowledger import Acknowledger
 from pulsetw.broker.redis.endpoint import endpoint_of
 from pulsetw.broker.redis.heartbeat import Heartbeat
 from pulsetw.broker.redis.link import Link, LinkUse
 from pulsetw.broker.redis.options import RedisOptions
 from pulsetw.broker.redis.publisher import Publisher
+from pulsetw.broker.redis.reader import Reader
 from pulsetw.broker.redis.replies import ErrorReply
 from pulsetw.broker.redis.subscriber import Subscriber
+from pulsetw.catalogue.rule import History
 from pulsetw.errors import BrokerAway
 from pulsetw.interfaces import BrokerStatus, IBroker, IReceiver
-from pulsetw.model import Position
+from pulsetw.model import Entry, Page, Position
 
 
 @implementer(IBroker)
@@ -45,7 +48,7 @@ class RedisBroker:
             reactor: for connections and all waiting.
             options: where Redis is, and the limits.
             server_id: names this server in Redis's keys and client list; no two servers have the same.
-            random: from 0 to 1, for the jitter of waits and the names of heartbeats.
+            random: from 0 to 1, for the jitter of waits, the names of heartbeats and the epochs of logs.
 
         Raises:
             ConfigError: the file of authorities cannot be used.
@@ -64,24 +67,29 @@ class RedisBroker:
         probe = f"pulsetw:{options.prefix}probe:{server_id}"
         endpoint = endpoint_of(reactor, options)
         self._subscriber = Subscriber(
-            reactor, options.prefix, probe, self._received, self._came_round, options.reply_timeout_s
+            reactor, options.prefix, probe, self._received, self._appended, self._came_round, options.reply_timeout_s
         )
 
         def link(name: str, use: LinkUse) -> Link:
             return Link(name, reactor, endpoint, options, f"pulsetw:{server_id}:{name}", random, use)
 
         speaking = LinkUse(up=self._publisher_up, down=self._publisher_down, gave_up=self._gave_up)
-        hearing = evolve(
+        self._publisher_link = link("publisher", speaking)
+        self._subscriber_link = link("subscriber", self._hearing(speaking))
+        self._publisher = Publisher(self._publisher_link, options, server_id, probe, lambda: _new_epoch(random))
+        self._reader = Reader(self._publisher_link, options.prefix, lambda: _new_epoch(random))
+        key = f"pulsetw:{options.prefix}hb:{server_id}:witness"
+        self._acknowledger = Acknowledger(reactor, options, self._publisher, self._publisher_link, link, key)
+        self._heartbeat = Heartbeat(reactor, options, f"{int(random() * 2**48):x}", self._publisher.beat, self)
+
+    def _hearing(self, speaking: LinkUse) -> LinkUse:
+        return evolve(
             speaking,
             up=self._subscriber_up,
             down=self._subscriber_down,
             prepare=self._subscriber.prepare,
             pushed=self._subscriber.pushed,
         )
-        self._publisher_link = link("publisher", speaking)
-        self._subscriber_link = link("subscriber", hearing)
-        self._publisher = Publisher(self._publisher_link, options, server_id, probe)
-        self._heartbeat = Heartbeat(reactor, options, f"{int(random() * 2**48):x}", self._publisher.beat, self)
 
     def start(self, receiver: IReceiver) -> None:
         """See `IBroker`."""
@@ -99,20 +107,29 @@ class RedisBroker:
         self._publisher_ready = self._subscriber_ready = False
         self._heartbeat.publisher_down()
         gone = self._stop_links()
+        self._reader.forget_connection()
         self._subscriber.stop()
         return gone
 
-    def publish(self, channel: str, event_id: str, payload: bytes) -> Deferred[Position | None]:  # noqa: ARG002
-        """See `IBroker`. Channels have no history here yet: it fires with None."""
+    def publish(
+        self, channel: str, event_id: str, payload: bytes, history: History | None = None
+    ) -> Deferred[Position | None]:
+        """See `IBroker`."""
         if not self._publisher_ready:
             return fail(BrokerAway(self._reason()))
-        return self._publisher.publish(channel, payload)
+        return self._acknowledger.publish(channel, event_id, payload, history)
 
-    def subscribe(self, name: str) -> Deferred[None]:
+    def sync(self, channel: str, position: Position | None, limit: int) -> Deferred[Page]:
+        """See `IBroker`."""
+        if not self._publisher_ready:
+            return fail(BrokerAway(self._reason()))
+        return self._reader.sync(channel, position, limit)
+
+    def subscribe(self, name: str, *, history: bool = False) -> Deferred[None]:
         """See `IBroker`."""
         if self._stopped:
             return fail(BrokerAway("the broker has been stopped"))
-        return self._subscriber.subscribe(name)
+        return self._subscriber.subscribe(name, history=history)
 
     def unsubscribe(self, name: str) -> None:
         """See `IBroker`."""
@@ -171,11 +188,13 @@ class RedisBroker:
 
     def _publisher_up(self) -> None:
         self._refusal = ""
+        self._acknowledger.publisher_up()
         self._heartbeat.publisher_up()
 
     def _publisher_down(self, _: str) -> None:
         self._publisher_ready = False
         self._refusal = ""
+        self._reader.forget_connection()
         self._heartbeat.publisher_down()
         self._tell()
 
@@ -197,7 +216,7 @@ class RedisBroker:
         self._tell()
 
     def _stop_links(self) -> Deferred[None]:
-        ending = [self._publisher_link.stop(), self._subscriber_link.stop()]
+        ending = [self._publisher_link.stop(), self._subscriber_link.stop(), self._acknowledger.stop()]
         return gatherResults(ending).addCallback(lambda _: None)
 
     def _came_round(self, token: bytes) -> None:
@@ -207,6 +226,11 @@ class RedisBroker:
         if self._receiver is not None:
             with self._log.failureHandler("the receiver failed"):
                 self._receiver.received(channel, payload, None)
+
+    def _appended(self, channel: str, entry: Entry) -> None:
+        if self._receiver is not None:
+            with self._log.failureHandler("the receiver failed"):
+                self._receiver.appended(channel, entry)
 
     def _tell(self) -> None:
         ready = self._publisher_ready and self._subscriber_ready
@@ -232,3 +256,7 @@ class RedisBroker:
         if not self._subscriber_ready:
             parts.append(f"subscriber: {self._subscriber_link.reason}")
         return "; ".join(parts)
+
+
+def _new_epoch(random: Callable[[], float]) -> str:
+    return f"{int(random() * 2**52):x}"

@@ -1,13 +1,17 @@
 """The connection that speaks: publishes and heartbeats, with a bound on what is unanswered."""
 
+from collections.abc import Callable
+
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from pulsetw.broker.redis.history import Unreadable, publish_words, read_position
 from pulsetw.broker.redis.link import Link
 from pulsetw.broker.redis.options import RedisOptions
 from pulsetw.broker.redis.replies import ErrorReply, NoReply
 from pulsetw.broker.redis.scripts import HEARTBEAT
+from pulsetw.catalogue.rule import History
 from pulsetw.errors import BrokerAway, BrokerRefused, OutcomeUnknown
 from pulsetw.model import Position
 
@@ -24,7 +28,9 @@ class Publisher:
 
     _log = Logger()
 
-    def __init__(self, link: Link, options: RedisOptions, server_id: str, probe: str) -> None:
+    def __init__(
+        self, link: Link, options: RedisOptions, server_id: str, probe: str, new_epoch: Callable[[], str]
+    ) -> None:
         """Sends while `link` has a connection.
 
         Args:
@@ -32,21 +38,25 @@ class Publisher:
             options: the prefix, and the bounds of what may be unanswered.
             server_id: whose heartbeat it is.
             probe: the channel, as it stands on Redis, by which heartbeats come round.
+            new_epoch: a random text, for a log that is begun.
         """
         self._link = link
         self._options = options
         self._heartbeat_key = f"pulsetw:{options.prefix}hb:{server_id}"
         self._probe = probe
+        self._new_epoch = new_epoch
         self._in_flight = 0
         self._in_flight_bytes = 0
 
-    def publish(self, channel: str, payload: bytes) -> Deferred[Position | None]:
-        """Publishes without a history.
+    def publish(
+        self, channel: str, event_id: str, payload: bytes, history: History | None
+    ) -> Deferred[Position | None]:
+        """Publishes; with a history, appends to the channel's log in the same step.
 
         Returns:
-            Fires with None when Redis has answered, however many heard it. Fails with `BrokerAway` (at once: there is
-            no connection, or too much is unanswered), `BrokerRefused`, or `OutcomeUnknown` (the connection ended
-            before the answer, or the caller cancelled).
+            Fires with the position, or None, when Redis has answered, however many heard it. Fails with `BrokerAway`
+            (at once: there is no connection, or too much is unanswered), `BrokerRefused`, or `OutcomeUnknown` (the
+            connection ended before the answer, or the caller cancelled).
         """
         connection = self._link.connection
         if connection is None:
@@ -56,9 +66,13 @@ class Publisher:
         self._in_flight += 1
         self._in_flight_bytes += len(payload)
         result: Deferred[Position | None] = Deferred(_cancelled)
-        answer = connection.ask("PUBLISH", self._options.prefix + channel, payload)
+        wire = self._options.prefix + channel
+        if history is None:
+            answer = connection.ask("PUBLISH", wire, payload)
+        else:
+            answer = connection.ask(*publish_words(wire, event_id, payload, history, self._new_epoch()))
         answer.addBoth(self._landed, len(payload)).addCallbacks(
-            self._answered, self._failed, callbackArgs=(result,), errbackArgs=(result,)
+            self._answered, self._failed, callbackArgs=(result, history is not None), errbackArgs=(result,)
         )
         answer.addErrback(lambda failure: self._log.failure("a publish failed in our own code", failure))
         return result
@@ -83,13 +97,16 @@ class Publisher:
         self._in_flight_bytes -= size
         return outcome
 
-    def _answered(self, receivers: object, result: Deferred[Position | None]) -> None:
-        if not isinstance(receivers, int):
+    def _answered(self, answer: object, result: Deferred[Position | None], has_position: bool) -> None:
+        try:
+            position = _read(answer, has_position)
+        except Unreadable:
             # One answer too few or too many came before: no answer on this connection can be trusted any more.
             self._link.abort("Redis's answers do not belong to what was asked")
             _fail(result, OutcomeUnknown("the answer belonged to something else"))
-        elif not result.called:
-            result.callback(None)
+        else:
+            if not result.called:
+                result.callback(position)
 
     def _failed(self, failure: Failure, result: Deferred[Position | None]) -> None:
         failure.trap(ErrorReply, NoReply)
@@ -100,6 +117,14 @@ class Publisher:
                 self._link.abort(f"Redis refused a publish: {error}")
         else:
             _fail(result, OutcomeUnknown(f"the connection ended before the answer: {self._link.reason}"))
+
+
+def _read(answer: object, has_position: bool) -> Position | None:
+    if has_position:
+        return read_position(answer)
+    if not isinstance(answer, int):
+        raise Unreadable(f"no number of receivers: {answer!r:.100}")
+    return None
 
 
 def _cancelled(result: Deferred[Position | None]) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
+from pulsetw.broker.redis.history import Unreadable, is_live, live_name, plain_name, read_push
 from pulsetw.broker.redis.protocol import Connection
 from pulsetw.broker.redis.setup import within
 from pulsetw.broker.redis.subscriptions import Subscriptions
 from pulsetw.catalogue.names import RESERVED, is_pattern
 from pulsetw.errors import BrokerAway
+from pulsetw.model import Entry
 
 # Subscribed at once; Redis and this side together take a few milliseconds for so many.
 _PIECE_NAMES = 1000
@@ -26,6 +28,7 @@ class Subscriber:
         prefix: str,
         probe: str,
         received: Callable[[str, bytes], None],
+        appended: Callable[[str, Entry], None],
         came_round: Callable[[bytes], None],
         limit_s: float,
     ) -> None:
@@ -36,6 +39,7 @@ class Subscriber:
             prefix: stands before the names of all channels on Redis.
             probe: the channel, as it stands on Redis, by which heartbeats come round.
             received: takes a channel's name and payload.
+            appended: takes a channel's name and the entry that its log has just got.
             came_round: takes what was published to the probe channel.
             limit_s: how long acknowledgements may take, in seconds.
         """
@@ -44,6 +48,7 @@ class Subscriber:
         self._prefix = prefix
         self._probe = probe
         self._received = received
+        self._appended = appended
         self._came_round = came_round
         self._subscriptions = Subscriptions()
         self._subscriptions.wanted.add(probe)
@@ -62,24 +67,27 @@ class Subscriber:
             b"punsubscribe": self._unsubscribed,
         }
 
-    def subscribe(self, name: str) -> Deferred[None]:
-        """See `IBroker.subscribe`."""
+    def subscribe(self, name: str, *, history: bool) -> Deferred[None]:
+        """See `IBroker`. With a history, strangers' publications still come on the plain name."""
         wire = self._prefix + name
-        if wire not in self._subscriptions.wanted:
-            self._subscriptions.wanted.add(wire)
-            self._send(True, [wire])
-        elif self._subscriptions.stands(wire):
+        wires = [wire, live_name(wire)] if history else [wire]
+        new = [each for each in wires if each not in self._subscriptions.wanted]
+        if new:
+            self._subscriptions.wanted.update(new)
+            self._send(True, new)
+        elif self._stands(wire):
             return succeed(None)
         result: Deferred[None] = Deferred()
         self._waiting.setdefault(wire, []).append(result)
         return result
 
     def unsubscribe(self, name: str) -> None:
-        """See `IBroker.unsubscribe`."""
+        """See `IBroker`."""
         wire = self._prefix + name
-        if wire in self._subscriptions.wanted:
-            self._subscriptions.wanted.remove(wire)
-            self._send(False, [wire])
+        wires = self._wires(wire)
+        if wires:
+            self._subscriptions.wanted.difference_update(wires)
+            self._send(False, wires)
         self._fire(wire)
 
     def waits_s(self) -> float:
@@ -144,17 +152,26 @@ class Subscriber:
             if by == wire:
                 self._came_round(payload)
             return
-        name = channel[len(self._prefix) :]
-        if channel.startswith(RESERVED) or name.startswith(RESERVED):
+        plain = plain_name(channel)
+        name = plain[len(self._prefix) :]
+        if plain.startswith(RESERVED) or name.startswith(RESERVED) or "}" in plain:
             return
-        if self._subscriptions.takes(by.decode(), channel):
+        if not self._subscriptions.takes(by.decode(), channel):
+            return
+        if not is_live(channel):
             self._received(name, payload)
+            return
+        try:
+            entry = read_push(payload)
+        except Unreadable:
+            return  # a stranger's
+        self._appended(name, entry)
 
     def _subscribed(self, wire: bytes, _: int) -> None:
         name = wire.decode()
         self._acknowledged(name, subscribed=True)
-        if self._subscriptions.stands(name):
-            self._fire(name)
+        if self._stands(plain_name(name)):
+            self._fire(plain_name(name))
         self._missing.discard(name)
         if not self._missing and self._prepared is not None:
             prepared, self._prepared = self._prepared, None
@@ -183,6 +200,13 @@ class Subscriber:
         for name in names:
             self._due_since.append(self._clock.seconds())
             self._subscriptions.sent(name)
+
+    def _wires(self, wire: str) -> list[str]:
+        return [each for each in (wire, live_name(wire)) if each in self._subscriptions.wanted]
+
+    def _stands(self, wire: str) -> bool:
+        wires = self._wires(wire)
+        return bool(wires) and all(self._subscriptions.stands(each) for each in wires)
 
     def _fire(self, wire: str) -> None:
         for result in self._waiting.pop(wire, ()):

@@ -1,5 +1,6 @@
 """Which names are asked for, and which of them Redis has confirmed: pure bookkeeping."""
 
+from pulsetw.broker.redis.history import is_live
 from pulsetw.catalogue.names import is_pattern, matcher
 
 
@@ -61,10 +62,15 @@ class Subscriptions:
     def _chosen(self, channel: str) -> str | None:
         if channel in self._confirmed:
             return channel
-        return next((pattern for pattern in self._patterns if matcher(pattern)(channel)), None)
+        return next((pattern for pattern in self._patterns if _matches(pattern, channel)), None)
 
     def _is_wanted(self, channel: str) -> bool:
         # Asked of what is wanted, not of the copy's own name: that one may just have been taken back.
         return channel in self.wanted or any(
-            pattern in self.wanted and matcher(pattern)(channel) for pattern in self._patterns
+            pattern in self.wanted and _matches(pattern, channel) for pattern in self._patterns
         )
+
+
+def _matches(pattern: str, channel: str) -> bool:
+    # Redis sends what is pushed of a log for the pattern * too; but that one asked for plain publications only.
+    return is_live(pattern) == is_live(channel) and matcher(pattern)(channel) is not None

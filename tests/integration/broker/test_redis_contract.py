@@ -3,6 +3,8 @@
 import pytest
 import pytest_twisted
 
+import tests.contracts.history  # noqa: F401 -- adds its checks to CHECKS
+from pulsetw.catalogue.rule import History
 from tests.contracts.broker import CHECKS, Check
 from tests.integration.broker.world import RedisWorld
 from tests.integration.redis_server import RedisError, RedisServer
@@ -54,6 +56,26 @@ async def test_acl_user_with_just_enough(world: RedisWorld, redis: RedisServer) 
     await world.close()
     with pytest.raises(RedisError, match="WRONGPASS"):
         redis.ask("AUTH", "relay", "other")
+
+
+@pytest_twisted.ensureDeferred
+async def test_acl_user_with_just_enough_for_history(world: RedisWorld, redis: RedisServer) -> None:
+    """Channels with a history need some more commands, and their patterns are written as they stand on Redis."""
+    commands = "+hello +auth +select +client|setname +eval +set +publish +subscribe +psubscribe"
+    logs = "+get +pexpire +pttl +hmget +hset +info +xadd +xrange +xrevrange +del"
+    channels = ["&pulsetw:*", "&t1:*", "&t1:match:*", "&pulsetw:{t1:match:*}:live"]
+    redis.ask(
+        "ACL", "SETUSER", "relay", "reset", "on", ">pw", "~pulsetw:*", *channels, *commands.split(), *logs.split()
+    )
+    broker = world.make(f"redis://relay:pw@127.0.0.1:{redis.port}", prefix="t1:")
+    receiver = await world.ready(broker)
+    await broker.subscribe("match:*", history=True)
+    first = await broker.publish("match:events", "1", b"{}", History(10))
+    assert await broker.publish("match:events", "1", b"{}", History(10)) == first
+    await until(lambda: receiver.appended_so_far)
+    assert (await broker.sync("match:events", None, 1)).entries == (receiver.appended_so_far[0][1],)
+    redis.ask("DEL", "pulsetw:{t1:match:events}:meta")
+    assert (await broker.sync("match:events", first, 1)).start is None
 
 
 @pytest_twisted.ensureDeferred

@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+import tests.contracts.history  # noqa: F401 -- adds its checks to CHECKS
 from pulsetw.broker.memory import MemoryBroker, MemoryExchange
 from tests.contracts.broker import CHECKS, Check, Recorder
 

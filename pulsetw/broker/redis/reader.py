@@ -1,0 +1,117 @@
+"""Reads logs on the publisher's connection, some at a time."""
+
+from collections import deque
+from collections.abc import Callable
+
+from attrs import frozen
+from twisted.internet.defer import Deferred, fail
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from pulsetw.broker.redis.history import Unreadable, read_page, sync_words
+from pulsetw.broker.redis.link import Link
+from pulsetw.broker.redis.protocol import Word
+from pulsetw.broker.redis.replies import ErrorReply, NoReply
+from pulsetw.errors import BrokerAway, BrokerRefused, OutcomeUnknown
+from pulsetw.model import Page, Position
+
+# Pages can be large, and heartbeats and publishes wait behind those that are under way.
+MAX_IN_FLIGHT = 32
+
+MAX_WAITING = 100_000
+
+
+@frozen(eq=False)
+class _Question:
+    words: list[Word]
+    result: Deferred[Page]
+
+
+class Reader:
+    """Asks for pages, in order.
+
+    As with publishes, none has a timer: the heartbeats prove the connection.
+    """
+
+    _log = Logger()
+
+    def __init__(self, link: Link, prefix: str, new_epoch: Callable[[], str]) -> None:
+        """Reads while `link` has a connection.
+
+        Args:
+            link: the publisher's.
+            prefix: stands before the names of all channels on Redis.
+            new_epoch: a random text, for a log that is begun.
+        """
+        self._link = link
+        self._prefix = prefix
+        self._new_epoch = new_epoch
+        self._in_flight = 0
+        self._waiting: deque[_Question] = deque()
+
+    def sync(self, channel: str, position: Position | None, limit: int) -> Deferred[Page]:
+        """See `IBroker.sync`; one that waits for its turn when the connection ends fails with `BrokerAway`."""
+        if self._link.connection is None:
+            return fail(BrokerAway(f"not connected: {self._link.reason}"))
+        if len(self._waiting) >= MAX_WAITING:
+            return fail(BrokerAway(f"{MAX_WAITING} logs wait to be read"))
+        result: Deferred[Page] = Deferred(_cancelled)
+        words = sync_words(self._prefix + channel, position, limit, self._new_epoch())
+        self._waiting.append(_Question(words, result))
+        self._go_on()
+        return result
+
+    def forget_connection(self) -> None:
+        """The connection cannot be used any more: what waits fails."""
+        waiting, self._waiting = self._waiting, deque()
+        for question in waiting:
+            _fail(question.result, BrokerAway(f"the connection ended: {self._link.reason}"))
+
+    def _go_on(self) -> None:
+        while self._waiting and self._in_flight < MAX_IN_FLIGHT and self._link.connection is not None:
+            question = self._waiting.popleft()
+            if question.result.called:
+                continue
+            self._in_flight += 1
+            answer = self._link.connection.ask(*question.words)
+            answer.addBoth(self._landed).addCallbacks(
+                self._answered, self._failed, callbackArgs=(question.result,), errbackArgs=(question.result,)
+            )
+            answer.addErrback(lambda failure: self._log.failure("a sync failed in our own code", failure))
+
+    def _landed(self, outcome: object) -> object:
+        self._in_flight -= 1
+        self._go_on()
+        return outcome
+
+    def _answered(self, answer: object, result: Deferred[Page]) -> None:
+        try:
+            page = read_page(answer)
+        except Unreadable as error:
+            if isinstance(answer, list):
+                _fail(result, BrokerRefused(f"the log is damaged: {error}", temporary=False))
+            else:
+                self._link.abort("Redis's answers do not belong to what was asked")
+                _fail(result, OutcomeUnknown("the answer belonged to something else"))
+        else:
+            if not result.called:
+                result.callback(page)
+
+    def _failed(self, failure: Failure, result: Deferred[Page]) -> None:
+        failure.trap(ErrorReply, NoReply)
+        error = failure.value
+        if isinstance(error, ErrorReply):
+            _fail(result, BrokerRefused(error.message, temporary=error.temporary))
+            if error.renew:
+                self._link.abort(f"Redis refused a sync: {error}")
+        else:
+            _fail(result, OutcomeUnknown(f"the connection ended before the answer: {self._link.reason}"))
+
+
+def _cancelled(result: Deferred[Page]) -> None:
+    result.errback(OutcomeUnknown("cancelled"))
+
+
+def _fail(result: Deferred[Page], error: Exception) -> None:
+    if not result.called:
+        result.errback(error)
