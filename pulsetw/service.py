@@ -27,8 +27,8 @@ from pulsetw.errors import BrokerAway, ConfigError
 from pulsetw.hub.hub import Hub, HubOptions
 from pulsetw.interfaces import IBroker
 from pulsetw.pubsub.manager import PubSubManager
-from pulsetw.pubsub.publishing import PubSubOptions
 from pulsetw.pubsub.outbox import OutboxOptions
+from pulsetw.pubsub.publishing import PubSubOptions
 from pulsetw.pubsub.retry import RetryOptions
 from pulsetw.servers import Servers
 from pulsetw.session import SessionLimits

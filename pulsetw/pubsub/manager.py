@@ -22,6 +22,8 @@ from pulsetw.pubsub.recovery import Recovery
 from pulsetw.pubsub.staleness import Staleness
 
 _SWEEP_S = 10.0
+# The broker keeps the epoch of an idle channel for an hour after it was asked.
+_SWEEPS_TO_REFRESH = 120
 
 
 @implementer(IReceiver, IChannels)
@@ -69,6 +71,7 @@ class PubSubManager:
         self._on_ready: list[Deferred[None]] = []
         self._standing: set[str] = set()
         self._interrupted: set[str] = set()
+        self._sweeps = 0
         self._sweep = LoopingCall(self._look_around)
         self._sweep.clock = clock
 
@@ -268,6 +271,9 @@ class PubSubManager:
 
     def _look_around(self) -> None:
         self._reception.sweep()
+        self._sweeps += 1
+        if self._sweeps % _SWEEPS_TO_REFRESH == 0:
+            self._recovery.refresh()
         self._publishing.look_around()
 
     def _subscribe(self, name: str) -> Deferred[None]:

@@ -353,6 +353,16 @@ class HistoryTests(ManagerTests):
         self.manager.appended("kept:a", self.entry(7))
         self.assertEqual(heard, ["i7"])
 
+    def test_an_idle_channel_keeps_its_epoch(self):
+        """Its log is asked every 20 minutes: the broker forgets it after an hour."""
+        self.broker.pages = [self.page(0, 1)]
+        self.successResultOf(self.manager.follow("kept:a", self.follower))
+        asked = self.broker.calls.count(("sync", "kept:a", LINE.at(1)))
+        self.broker.pages = [self.page(1), BrokerAway("away"), self.page(1)]
+        self.clock.pump([10] * 360)
+        self.assertEqual(self.broker.calls.count(("sync", "kept:a", LINE.at(1))) - asked, 3)
+        self.assertEqual(len(self.follower.places), 1)
+
     def test_shutting_down_ends_what_waits(self):
         """Nothing is asked any more."""
         following = self.manager.follow("kept:a", self.follower)
