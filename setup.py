@@ -31,7 +31,7 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=[*find_packages(include=["pulsetw", "pulsetw.*"]), "twisted.plugins"],
-    package_data={"pulsetw": ["py.typed"]},
+    package_data={"pulsetw": ["py.typed", "web/client.js", "web/client.d.ts"]},
     install_requires=[
         "attrs>=24.2",
         "autobahn>=26.10.1",

@@ -10,6 +10,7 @@ from pulsetw.web.api import Api, Publisher, Stats
 from pulsetw.web.channel import OperatorSite
 from pulsetw.web.guard import Guard
 from pulsetw.web.routes import Route, Routes, WebRequest
+from pulsetw.web.scripts import scripts
 from pulsetw.web.status import Readiness, operator_health, public_health
 
 
@@ -68,6 +69,7 @@ def operator_site(
 
 
 def public_resource(readiness: Callable[[], Readiness]) -> Routes:
-    """What the public port serves over HTTP: its health in a word, and nothing else."""
-    routes = {path: Route(methods, open=True) for path, methods in public_health(readiness).items()}
+    """What the public port serves over HTTP: its health in a word, and our client for browsers."""
+    public = {**public_health(readiness), **scripts()}
+    routes = {path: Route(methods, open=True) for path, methods in public.items()}
     return Routes(routes, bare_error)

@@ -25,7 +25,7 @@ FLOORS = [
     {"broker", "transport", "web"},
     {"config"},
     {"servers"},
-    {"service"},
+    {"service", "client"},
     {"tap"},
 ]
 
@@ -33,12 +33,12 @@ FLOORS = [
 LIBRARIES = {
     "txredisapi": {"broker"},
     "hiredis": {"broker"},
-    "autobahn": {"transport"},
+    "autobahn": {"transport", "client"},
     "twisted.web": {"web", "transport"},
     "twisted.internet.reactor": {"tap"},
     "tomllib": {"config"},
     "time": {"service"},
-    "random": {"service", "broker"},
+    "random": {"service", "broker", "client"},
     "secrets": {"service"},
     "os": {"service", "tap"},
 }

@@ -1,0 +1,7 @@
+"""A client of a relay, for Twisted programs."""
+
+from pulsetw.client.client import Client, Subscription
+from pulsetw.client.effects import Ended, State
+from pulsetw.client.state import ClientOptions
+
+__all__ = ["Client", "ClientOptions", "Ended", "State", "Subscription"]
