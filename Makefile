@@ -1,5 +1,8 @@
 # make run    the relay and the example league, to look at; RELAY_PORT=, ADMIN_PORT=, LEAGUE_PORT= choose the ports
 # make test   all checks and tests
+# make faults   breaks Redis, links, relays and clients, and prints who lost what; WORDS="..." chooses the cases
+# make simulate   random histories of a failing broker, more than the tests have; N= says how many of each kind, SEED=
+#                 where they begin
 # make picture   the README's picture of the league, anew
 
 PYTHON ?= python3
@@ -11,7 +14,7 @@ DECLARED := setup.py pyproject.toml pulsetw/version.py twisted/plugins/pulsetw_p
 
 export RELAY_PORT ADMIN_PORT LEAGUE_PORT PACE
 
-.PHONY: run test lint unit integration picture clean
+.PHONY: run test lint unit integration faults picture clean
 
 run: $(VENV)/.installed
 	@$(BIN)/python docs/examples/league/run.py
@@ -33,6 +36,13 @@ integration: $(VENV)/.installed-test unit
 	@tests/install redis-server redis-server
 	@tests/install chromium chromium
 	$(BIN)/coverage run -m pytest
+
+faults: $(VENV)/.installed-test
+	@tests/install redis-server redis-server
+	$(BIN)/python -m tests.faults $(WORDS)
+
+simulate: $(VENV)/.installed-test
+	$(BIN)/python -m tests.simulator $(or $(N),100000) $(or $(SEED),0)
 
 picture: $(VENV)/.installed-test
 	@tests/install chromium chromium

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,14 @@ class RelayProcess:
     Attributes:
         websocket: the address of its WebSocket.
         admin: the address of the operator's port.
+
+    Args:
+        command: what runs instead of twistd, with its arguments.
     """
 
-    def __init__(self, folder: Path, broker: str = "memory://", config: str = "", listen: int = 0) -> None:
+    def __init__(
+        self, folder: Path, broker: str = "memory://", config: str = "", listen: int = 0, command: Sequence[str] = ()
+    ) -> None:
         folder.mkdir()
         self.folder = folder
         self._listen, self._admin = listen or free_port(), free_port()
@@ -65,7 +71,7 @@ class RelayProcess:
         admin = f"tcp:{self._admin}:interface=127.0.0.1"
         self._process = subprocess.Popen(
             [
-                twistd,
+                *(command or [twistd]),
                 "-n",
                 "pulsetw",
                 "--config",
