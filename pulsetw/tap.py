@@ -28,7 +28,7 @@ class Options(usage.Options):
     )
     optParameters: ClassVar = [  # noqa: N815 -- Twisted reads it
         ["config", "c", None, "A TOML file with the settings"],
-        ["broker", "b", None, "memory://, redis://, rediss:// or redis+unix:// (default: memory://)"],
+        ["broker", "b", None, "memory://, redis[s]://, redis[s]+sentinel:// or redis+unix:// (default: memory://)"],
     ]
 
     config: Config

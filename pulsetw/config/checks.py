@@ -21,7 +21,7 @@ from pulsetw.policy.origin import check_origin
 T = TypeVar("T")
 Check = Callable[[str, T], None]
 
-BROKER_SCHEMES = ("memory", "redis", "rediss", "redis+unix")
+BROKER_SCHEMES = ("memory", "redis", "rediss", "redis+unix", "redis+sentinel", "rediss+sentinel")
 
 _host_name = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.IGNORECASE

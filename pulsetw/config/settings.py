@@ -53,7 +53,8 @@ class BrokerSettings:
     """What carries events between servers.
 
     Attributes:
-        url: ``memory://`` (this process alone), ``redis://``, ``rediss://`` (TLS) or ``redis+unix://``.
+        url: ``memory://`` (this process alone), ``redis://``, ``rediss://`` (TLS), ``redis+unix://``,
+            ``redis+sentinel://`` or ``rediss+sentinel://`` (TLS).
         prefix: stands before every channel's name in the broker, so that several systems can share one; "" = none.
         ca_file: a PEM file with the authorities that a ``rediss://`` server's certificate may come from; "" = the
             system's.

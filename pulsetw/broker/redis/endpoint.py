@@ -1,7 +1,8 @@
-"""The way to Redis: TCP, TLS with the server's name checked, or a unix socket."""
+"""The way to Redis: TCP, TLS with the server's name checked, a unix socket, or what Sentinel names."""
 
 import re
 from pathlib import Path
+from typing import Any
 
 from OpenSSL.crypto import Error as CertificateError
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
@@ -9,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.ssl import Certificate, optionsForClientTLS, platformTrust, trustRootFromCertificates
 
 from pulsetw.broker.redis.options import RedisOptions
+from pulsetw.broker.redis.sentinel import SentinelEndpoint
 from pulsetw.errors import ConfigError
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -23,12 +25,19 @@ def endpoint_of(reactor: IReactorTime, options: RedisOptions) -> IStreamClientEn
     timeout_s = options.connect_timeout_s
     if options.path:
         return UNIXClientEndpoint(reactor, options.path, timeout=timeout_s)
-    endpoint = HostnameEndpoint(reactor, options.host.encode("idna"), options.port, timeout=timeout_s)
-    if not options.tls:
-        return endpoint
-    trust_root = trustRootFromCertificates(_authorities(options.ca_file)) if options.ca_file else platformTrust()
-    tls = optionsForClientTLS(options.server_name or options.host, trustRoot=trust_root)
-    return wrapClientTLS(tls, endpoint)
+    trust_root: Any = None
+    if options.tls:
+        trust_root = trustRootFromCertificates(_authorities(options.ca_file)) if options.ca_file else platformTrust()
+
+    def way_to(host: str, port: int) -> IStreamClientEndpoint:
+        endpoint = HostnameEndpoint(reactor, host.encode("idna"), port, timeout=timeout_s)
+        if not options.tls:
+            return endpoint
+        return wrapClientTLS(optionsForClientTLS(options.server_name or host, trustRoot=trust_root), endpoint)
+
+    if options.sentinels:
+        return SentinelEndpoint(reactor, options, way_to)
+    return way_to(options.host, options.port)
 
 
 def _authorities(ca_file: str) -> list[Certificate]:

@@ -13,9 +13,15 @@ from pulsetw.policy.backoff import Backoff
 _KEY = "broker.url"
 _TCP_FORM = "expected redis://[user[:password]@]host[:port][/db], or rediss:// for TLS"
 _UNIX_FORM = "expected redis+unix://[user[:password]@]/path/to.sock[?db=n]"
+_SENTINEL_FORM = (
+    "expected redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/service[/db]"
+    "[?sentinel_user=...&sentinel_password=...], or rediss+sentinel:// for TLS"
+)
 _ESCAPES = "in user names and passwords / ? # @ : % are written %2F %3F %23 %40 %3A %25"
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
+_SENTINEL = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:%@,]+))(?::([0-9]{1,5}))?")
+_SCHEMES = ("redis", "rediss", "redis+unix", "redis+sentinel", "rediss+sentinel")
 _PREFIX = re.compile(r"[A-Za-z0-9_\-=@.;:#$!/]{0,100}")
 
 
@@ -24,15 +30,19 @@ class RedisOptions:
     """Where Redis is, who we are to it, and the limits of both connections.
 
     Attributes:
-        host: a name or an address; "" where `path` is used.
+        host: a name or an address; "" where `path` or `sentinels` are used.
         port: 1 to 65535.
         path: of a unix socket; "" = TCP.
         db: the database's number. Pub/sub does not know databases; heartbeat keys do.
         user: of an ACL; "" = the default user.
         password: "" = none, where there is no user either.
         tls: whether the connection is encrypted, and the server's name checked.
-        server_name: the name that the certificate must carry; "" = `host`.
+        server_name: the name that every certificate must carry; "" = the host that is connected to.
         ca_file: a PEM file with the authorities to trust; "" = those of the system.
+        sentinels: host and port of each Sentinel to ask for the master; empty = Redis is at `host` or `path`.
+        service: the master's name at the Sentinels; "" without them.
+        sentinel_user: of the Sentinels' own ACL; "" = the default user.
+        sentinel_password: of the Sentinels themselves; "" = none, where there is no user either.
         prefix: stands before the names of all channels on Redis; see `from_url`.
         heartbeat_s: from one heartbeat to the next, in seconds.
         reply_timeout_s: the longest wait for a heartbeat to come round, and for the answer to each step of setting up
@@ -53,6 +63,10 @@ class RedisOptions:
     tls: bool = False
     server_name: str = ""
     ca_file: str = ""
+    sentinels: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    sentinel_user: str = ""
+    sentinel_password: str = field(default="", repr=False)
     prefix: str = ""
     heartbeat_s: float = 0.5
     reply_timeout_s: float = 1.0
@@ -68,8 +82,11 @@ class RedisOptions:
         """The options that a URL stands for, with default timings (`attrs.evolve` changes them).
 
         Args:
-            url: ``redis://[user[:password]@]host[:port][/db]``, ``rediss://…`` for TLS, or
-                ``redis+unix://[user[:password]@]/path/to.sock[?db=n]``. User and password are percent-encoded.
+            url: ``redis://[user[:password]@]host[:port][/db]``, ``rediss://…`` for TLS,
+                ``redis+unix://[user[:password]@]/path/to.sock[?db=n]``, or
+                ``redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/service[/db]``, with
+                ``rediss+sentinel://…`` for TLS to Sentinels and Redis alike. The credentials are those of Redis, the
+                Sentinels' own are ``?sentinel_user=…&sentinel_password=…``. User and password are percent-encoded.
             prefix: the tenant's: up to 100 characters of a channel's name. Neither it nor a channel's name behind it
                 may run into ``pulsetw:``.
             ca_file: see the attribute; for TLS only.
@@ -83,11 +100,14 @@ class RedisOptions:
         parts = _split(url)
         if parts.scheme == "redis+unix":
             options = cls(**_unix_fields(parts)._asdict(), prefix=prefix)
+        elif parts.scheme.endswith("+sentinel"):
+            fields = _sentinel_fields(parts)._asdict()
+            options = cls(**fields, prefix=prefix, ca_file=ca_file, server_name=server_name)
         else:
             options = cls(**_tcp_fields(parts)._asdict(), prefix=prefix, ca_file=ca_file, server_name=server_name)
         for key, value in (("broker.ca_file", ca_file), ("broker.server_name", server_name)):
             if value and not options.tls:
-                raise ConfigError(key, "is for TLS only; expected a rediss:// URL with it")
+                raise ConfigError(key, "is for TLS only; expected a rediss:// or rediss+sentinel:// URL with it")
         return options
 
     @property
@@ -96,8 +116,15 @@ class RedisOptions:
         user = f"{self.user}@" if self.user else ""
         if self.path:
             return f"redis+unix://{user}{self.path}" + (f"?db={self.db}" if self.db else "")
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"redis{'s' * self.tls}://{user}{host}:{self.port}" + (f"/{self.db}" if self.db else "")
+        scheme, db = f"redis{'s' * self.tls}", f"/{self.db}" if self.db else ""
+        if self.sentinels:
+            hosts = ",".join(_shown(*sentinel) for sentinel in self.sentinels)
+            return f"{scheme}+sentinel://{user}{hosts}/{self.service}{db}"
+        return f"{scheme}://{user}{_shown(self.host, self.port)}{db}"
+
+
+def _shown(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class _TcpFields(NamedTuple):
@@ -117,6 +144,18 @@ class _UnixFields(NamedTuple):
     password: str
 
 
+class _SentinelFields(NamedTuple):
+    host: str
+    sentinels: tuple[tuple[str, int], ...]
+    service: str
+    db: int
+    user: str
+    password: str
+    sentinel_user: str
+    sentinel_password: str
+    tls: bool
+
+
 def _check_prefix(prefix: str) -> None:
     if not _PREFIX.fullmatch(prefix):
         raise ConfigError("broker.prefix", "expected at most 100 of A-Z a-z 0-9 _ - = @ . ; : # $ ! /")
@@ -131,8 +170,8 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
     except ValueError:
         raise ConfigError(_KEY, f"{_TCP_FORM}; an IPv6 address stands in [brackets]; {_ESCAPES}") from None
-    if parts.scheme not in ("redis", "rediss", "redis+unix") or not url[len(parts.scheme) :].startswith("://"):
-        raise ConfigError(_KEY, "expected memory://, redis://, rediss:// or redis+unix://")
+    if parts.scheme not in _SCHEMES or not url[len(parts.scheme) :].startswith("://"):
+        raise ConfigError(_KEY, "expected memory://, " + ", ".join(f"{scheme}://" for scheme in _SCHEMES))
     if parts.fragment:
         raise ConfigError(_KEY, f"expected nothing behind a #; {_ESCAPES}")
     return parts
@@ -165,6 +204,34 @@ def _unix_fields(parts: SplitResult) -> _UnixFields:
     if query:
         raise ConfigError(_KEY, f"{_UNIX_FORM}; db is all that a ? can be followed by; {_ESCAPES}")
     return _UnixFields("", path, db, user, password)
+
+
+def _sentinel_fields(parts: SplitResult) -> _SentinelFields:
+    user, password = _credentials(parts)
+    hosts = parts.netloc.rpartition("@")[2].lower()
+    sentinels = tuple(_sentinel(text) for text in hosts.split(","))
+    service, _, db = parts.path[1:].partition("/")
+    service = _decoded(service)
+    if not service or _UNPRINTABLE.search(service):
+        raise ConfigError(_KEY, f"{_SENTINEL_FORM}; the service is missing or has a space in it; {_ESCAPES}")
+    query: dict[str, str] = {}
+    for word in parts.query.split("&") if parts.query else ():
+        name, _, value = word.partition("=")
+        # Not parse_qsl: it reads a + as a space.
+        if name not in ("sentinel_user", "sentinel_password") or name in query:
+            raise ConfigError(_KEY, f"{_SENTINEL_FORM}; nothing else can follow a ?, and each once; {_ESCAPES}")
+        query[name] = _decoded(value)
+    own = query.get("sentinel_user", ""), query.get("sentinel_password", "")
+    tls = parts.scheme == "rediss+sentinel"
+    return _SentinelFields("", sentinels, service, _db(db, _SENTINEL_FORM), user, password, *own, tls)
+
+
+def _sentinel(text: str) -> tuple[str, int]:
+    found = _SENTINEL.fullmatch(text)
+    port = int(found[3] or 26379) if found else 0
+    if found is None or not 1 <= port <= 65535:
+        raise ConfigError(_KEY, f"{_SENTINEL_FORM}; a port is a number from 1 to 65535; {_ESCAPES}")
+    return found[1] or found[2], port
 
 
 def _credentials(parts: SplitResult) -> tuple[str, str]:

@@ -35,17 +35,18 @@ end
 """
 
 # KEYS: log, meta, the event's id. ARGV: an epoch if a new one is needed, how long the id is kept (ms), the event's id,
-# the payload, the log's size and age (ms), the name on which it is pushed. Answers "epoch branch offset".
+# the payload, the log's size and age (ms), the name on which it is pushed. Answers "epoch branch offset". An id of
+# another epoch is as good as new: the log that had it is gone, and its readers were told.
 PUBLISH = (
     """\
 local old = redis.call('GET', KEYS[3])
-if old then
-  redis.call('PEXPIRE', KEYS[3], ARGV[2])
-  return old
-end
 """
     + _BRANCHES
     + """\
+if old and known and string.match(old, '^[^ ]+') == epoch then
+  redis.call('PEXPIRE', KEYS[3], ARGV[2])
+  return old
+end
 local function add()
   local added = redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', ARGV[5], int(top + 1) .. '-0', 'i', ARGV[3], 'p', ARGV[4])
   local err = type(added) == 'table' and added.err

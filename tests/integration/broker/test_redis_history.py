@@ -55,6 +55,19 @@ async def test_flushed(world: RedisWorld, redis: RedisServer) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_retry_after_the_epoch_is_a_new_publish(world: RedisWorld, redis: RedisServer) -> None:
+    """Its first place is gone with the log, and readers were told: answering it would be silence."""
+    broker, _ = await _made(world, redis)
+    (old,) = await _filled(broker, 1, 1)
+    redis.ask("DEL", META)
+    page = await broker.sync("a", old, 10)
+    assert (page.start, page.top) == (None, 0)
+    (again,) = await _filled(broker, 1, 1)
+    assert (again.epoch, again.offset) == (page.lineage.epoch, 1)
+    assert await broker.publish("a", "id1", b"1", KEPT) == again
+
+
+@pytest_twisted.ensureDeferred
 async def test_only_the_log_is_lost(world: RedisWorld, redis: RedisServer) -> None:
     """Offsets go on from meta; a reader sees the hole."""
     broker, _ = await _made(world, redis)

@@ -22,6 +22,15 @@ URLS = {
     "rediss://h": {"host": "h", "tls": True, "port": 6379},
     "redis+unix:///run/redis.sock": {"path": "/run/redis.sock", "host": "", "db": 0},
     "redis+unix://relay:secret@/run/re%20dis.sock?db=2": {"path": "/run/re dis.sock", "user": "relay", "db": 2},
+    "redis+sentinel://a/main": {"sentinels": (("a", 26379),), "service": "main", "host": "", "db": 0, "tls": False},
+    "rediss+sentinel://u:p@a:1,b,[::1]:3/main/2": {
+        "sentinels": (("a", 1), ("b", 26379), ("::1", 3)),
+        "user": "u",
+        "password": "p",
+        "db": 2,
+        "tls": True,
+    },
+    "redis+sentinel://a/m?sentinel_user=s&sentinel_password=%26+": {"sentinel_user": "s", "sentinel_password": "&+"},
 }
 
 SECRET = "hUnTeR2"
@@ -56,6 +65,14 @@ MISTAKES = [
     f"redis+unix://:{SECRET}@",
     f"redis+unix://:{SECRET}@/path?db=x",
     f"redis+unix://:{SECRET}@/path?dbase=1",
+    f"redis+sentinel://:{SECRET}@a",
+    f"redis+sentinel://:{SECRET}@a,/main",
+    f"redis+sentinel://:{SECRET}@a:0/main",
+    f"redis+sentinel://:{SECRET}@a:70000/main",
+    f"redis+sentinel://:{SECRET}@a/main/x",
+    f"redis+sentinel://:{SECRET}@a/main?db=1",
+    f"redis+sentinel://a/main?sentinel_password={SECRET}&sentinel_password={SECRET}",
+    f"redis+sentinel://a/main?sentinel_password={SECRET}%zz",
 ]
 
 # Surrogates cannot be percent-encoded, NUL is refused.
@@ -87,6 +104,10 @@ class RedisOptionsTests(SynchronousTestCase):
             ("redis://:secret@[::1]/2", "redis://[::1]:6379/2"),
             ("rediss://h:1", "rediss://h:1"),
             ("redis+unix://relay:secret@/run/r.sock?db=2", "redis+unix://relay@/run/r.sock?db=2"),
+            (
+                "redis+sentinel://u:secret@a,[::1]:2/m/3?sentinel_password=secret",
+                "redis+sentinel://u@a:26379,[::1]:2/m/3",
+            ),
         ):
             options = RedisOptions.from_url(url)
             assert options.display_url == shown
@@ -119,7 +140,7 @@ class RedisOptionsTests(SynchronousTestCase):
     @given(st.text(max_size=40))
     def test_any_text_is_a_url_or_a_mistake(self, rest: str) -> None:
         """No text makes anything but options or a `ConfigError`."""
-        for scheme in ("redis://", "redis+unix://", "rediss://:p@", ""):
+        for scheme in ("redis://", "redis+unix://", "rediss://:p@", "redis+sentinel://a", ""):
             try:
                 RedisOptions.from_url(scheme + rest)
             except ConfigError as error:
