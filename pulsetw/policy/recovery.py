@@ -155,7 +155,6 @@ class Consumer:
         if effects and isinstance(effects[-1], Ask):
             return effects
         self.is_live = True
-        self._was_cut_off = False
         effects.append(Placed(page.lineage, page.top))
         return [*effects, *self._drain()]
 
@@ -167,7 +166,7 @@ class Consumer:
         self.is_live = False
         self._is_asking = True
         self._number += 1
-        # Kept any longer, an entry of an older branch would make the consumer ask for ever.
+        # The page has all of it, or it is dead; an entry of an older branch would only make the consumer ask again.
         self._kept.clear()
         return [Ask(self._number, self.position)]
 

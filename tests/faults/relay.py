@@ -58,7 +58,7 @@ def no_ids() -> None:
     """An id that was here before is as good as a new one."""
     from pulsetw.broker.redis import history, scripts
 
-    history.PUBLISH = scripts.PUBLISH.replace("if old then", "if false then")  # type: ignore[attr-defined]
+    history.PUBLISH = scripts.PUBLISH.replace("if old and", "if false and")  # type: ignore[attr-defined]
     driving.Consumer = partial(recovery.Consumer, defences=recovery.Defences(ids=False))  # type: ignore[assignment,misc]
     whole = ring.Ring.add
 
