@@ -6,9 +6,12 @@ from collections.abc import Awaitable, Callable
 from attrs import define, field
 from twisted.internet.threads import deferToThread
 
-from tests.faults.world import CHANNEL, World
+from pulsetw.catalogue.rule import Ack
+from tests.faults.listeners import CHANNEL
+from tests.faults.world import World
 from tests.integration.proxy import DOWN, UP, Proxy
 from tests.integration.redis_server import RedisServer
+from tests.integration.sentinel import Guarded
 
 LOG = f"pulsetw:{{{CHANNEL}}}:log"
 META = f"pulsetw:{{{CHANNEL}}}:meta"
@@ -16,11 +19,22 @@ META = f"pulsetw:{{{CHANNEL}}}:meta"
 
 @define
 class Setting:
-    """What a case may break."""
+    """What a case may break.
+
+    Attributes:
+        redis: the master.
+        proxy: between relays and master.
+        replica: the master's, where the case has one.
+        replication: the proxy between both.
+        guarded: a master with two replicas and three Sentinels, where the case has them; then the relays use these.
+    """
 
     world: World
     redis: RedisServer
     proxy: Proxy
+    replica: RedisServer | None
+    replication: Proxy
+    guarded: Guarded | None
 
 
 Break = Callable[[Setting], Awaitable[None]]
@@ -37,6 +51,9 @@ class Case:
         redis: settings of redis-server.
         history: the channel's `history_size`.
         is_short: whether it is part of `make test`.
+        ack: the channel's rule.
+        replica: whether the master has one.
+        guarded: whether the relays find their master through Sentinel.
     """
 
     name: str
@@ -45,14 +62,27 @@ class Case:
     redis: dict[str, str] = field(factory=dict)
     history: int = 20_000
     is_short: bool = False
+    ack: Ack = "fast"
+    replica: bool = False
+    guarded: bool = False
 
 
 CASES: list[Case] = []
 
 
-def case(name: str, kind: str, *, short: bool = False, history: int = 20_000, **redis: str) -> Callable[[Break], Break]:
+def case(
+    name: str,
+    kind: str,
+    *,
+    short: bool = False,
+    history: int = 20_000,
+    ack: Ack = "fast",
+    replica: bool = False,
+    guarded: bool = False,
+    **redis: str,
+) -> Callable[[Break], Break]:
     def add(run: Break) -> Break:
-        CASES.append(Case(name, kind, run, redis, history, short))
+        CASES.append(Case(name, kind, run, redis, history, short, ack, replica, guarded))
         return run
 
     return add
@@ -217,10 +247,64 @@ async def clients_gone(at: Setting) -> None:
         await at.world.rest(0.5)
 
 
+async def _lose_moment(at: Setting) -> None:
+    """The replica hears nothing for 1.5 s, then the master dies, and the replica takes its place.
+
+    What is published in the second half of that time reaches no relay, so that it is really lost with the master. The
+    old master comes back, empty, as its replica.
+    """
+    assert at.replica is not None
+    at.replication.silent |= {UP, DOWN}
+    await at.world.rest(0.8)
+    for pair in at.proxy.subscribers():
+        pair.silent |= {UP, DOWN}
+    await at.world.rest(0.7)
+    at.redis.stop()
+    at.replica.ask("REPLICAOF", "NO", "ONE")
+    at.proxy.server_port = at.replica.port
+    at.proxy.cut()
+    at.redis.start()
+    at.redis.ask("REPLICAOF", "127.0.0.1", at.replica.port)
+    await at.world.rest(0.5)
+
+
+@case("failover that loses 1.5 s, fast and strict", "failover", replica=True)
+async def failover_fast(at: Setting) -> None:
+    await _lose_moment(at)
+
+
+@case("failover that loses 1.5 s, durable", "failover", replica=True, ack="durable")
+async def failover_durable(at: Setting) -> None:
+    await _lose_moment(at)
+
+
+@case("failover that loses 1.5 s, window", "failover", replica=True, ack="window")
+async def failover_window(at: Setting) -> None:
+    await _lose_moment(at)
+
+
+@case("Sentinel: the master killed", "sentinel", guarded=True)
+async def sentinel_killed(at: Setting) -> None:
+    assert at.guarded is not None
+    at.guarded.servers[0].stop()
+    await at.guarded.elected()
+
+
+@case("Sentinel: a zombie master", "sentinel", guarded=True)
+async def sentinel_zombie(at: Setting) -> None:
+    assert at.guarded is not None
+    at.guarded.servers[0].freeze()
+    await at.guarded.elected()
+    await at.world.rest(1)
+    at.guarded.servers[0].thaw()
+    await at.world.rest(1)
+
+
 CONTROLS = {
     "subscribers half-open": "no reading",
     "publishers half-open, answers lost": "no ids",
     "Redis killed, back empty": "no epochs",
+    "failover that loses 1.5 s, fast and strict": "no notices",
     "an outage longer than the history": "no notices",
     "a relay killed": "no positions",
     "clients gone without a word, 5 times": "no positions",

@@ -74,7 +74,7 @@ def no_notices() -> None:
     whole = recovery.Consumer.answered
 
     def answered(self: recovery.Consumer, number: int, page: Any) -> list[Any]:
-        return [effect for effect in whole(self, number, page) if not isinstance(effect, recovery.Tell)]
+        return [effect for effect in whole(self, number, page) if not isinstance(effect, recovery.Tell | recovery.Cut)]
 
     recovery.Consumer.answered = answered  # type: ignore[method-assign]
 

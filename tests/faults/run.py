@@ -1,6 +1,7 @@
 """Runs cases and prints what became of every acknowledged event."""
 
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.faults.cases import Case, Setting
@@ -8,6 +9,8 @@ from tests.faults.ledger import Verdict, judge
 from tests.faults.world import World
 from tests.integration.proxy import Proxy
 from tests.integration.redis_server import RedisServer
+from tests.integration.sentinel import Guarded
+from tests.integration.waiting import until
 
 HEAD = (
     "| fault | acknowledged | delivered | told | **silent** | duplicates | disorder | notices | longest silence |\n"
@@ -15,20 +18,40 @@ HEAD = (
 )
 
 
-async def run_case(case: Case, rule: str = "", control: str = "") -> Verdict:
+async def run_case(case: Case, control: str = "") -> Verdict:
     """One case, in a world of its own; with one defence off where `control` names it."""
-    with tempfile.TemporaryDirectory(prefix="pulsetw-faults-") as folder, RedisServer(**case.redis) as redis:
-        proxy = await Proxy(redis.port).start()
-        world = World(Path(folder), f"redis://127.0.0.1:{proxy.port}", rule=rule, history=case.history, control=control)
+    with ExitStack() as closing:
+        folder = Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="pulsetw-faults-")))
+        redis = closing.enter_context(RedisServer(**case.redis))
+        proxies = [await Proxy(redis.port).start()]
+        replica = guarded = None
+        url = f"redis://127.0.0.1:{proxies[0].port}"
+        if case.replica:
+            proxies.append(await Proxy(redis.port).start())
+            replica = closing.enter_context(RedisServer(repl_diskless_sync_delay="0"))
+            replica.ask("REPLICAOF", "127.0.0.1", proxies[1].port)
+            await until(lambda: b"master_link_status:up" in _info(replica), "the replica is there")
+        if case.guarded:
+            guarded = Guarded()
+            closing.callback(guarded.close)
+            url = (await guarded.start()).url
+        world = World(folder, url, ack=case.ack, history=case.history, control=control)
         try:
             await world.start()
-            await case.run(Setting(world, redis, proxy))
+            await case.run(Setting(world, redis, proxies[0], replica, proxies[-1], guarded))
             await world.flows()
             await world.settle()
             return judge(world.acknowledged, [listener.record for listener in world.listeners])
         finally:
             await world.close()
-            await proxy.stop()
+            for proxy in proxies:
+                await proxy.stop()
+
+
+def _info(server: RedisServer) -> bytes:
+    answer = server.ask("INFO", "replication")
+    assert isinstance(answer, bytes)
+    return answer
 
 
 def row(name: str, verdict: Verdict) -> str:

@@ -1,0 +1,183 @@
+# ruff: noqa: N803 -- Autobahn calls us by its names
+"""Clients that never give up, and write down what they see."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+from autobahn.twisted.websocket import WebSocketClientFactory
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Protocol
+from twisted.internet.task import deferLater
+from zope.interface import implementer
+
+from pulsetw.client import Client as OurClient
+from pulsetw.client import ClientOptions
+from pulsetw.commands import Gap
+from pulsetw.model import Publication
+from tests.faults.ledger import Listener
+from tests.integration.clients import Client
+from tests.integration.processes import RelayProcess
+
+CHANNEL = "fault:a"
+
+_OPS_THAT_TELL = ("gap", "subscribed")
+
+
+def _reactor() -> Any:
+    from twisted.internet import reactor
+
+    return reactor
+
+
+class _Wire(Client):
+    """Hands on each message when it comes."""
+
+    listener: "BareListener"
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        self.listener.heard(json.loads(payload))
+
+
+class BareListener:
+    """A client on a bare WebSocket library: keeps the position it is told, and comes back with it.
+
+    Attributes:
+        record: what it saw.
+        joined: how often it was told that its subscription stands.
+    """
+
+    def __init__(self, name: str, relays: list[RelayProcess], first: int, *, keeps_position: bool = True) -> None:
+        self._keeps_position = keeps_position
+        self.record = Listener(name, keeps_ids=False)
+        self.joined = 0
+        self._relays = relays
+        self._next = first
+        self._position: dict[str, Any] | None = None
+        self._client: Client | None = None
+        self._stopped = False
+
+    def run(self) -> Deferred[None]:
+        """Fires when it is stopped."""
+        return Deferred.fromCoroutine(self._run())
+
+    async def _run(self) -> None:
+        """Connects, again and again, to one relay after the other, until it is stopped."""
+        while not self._stopped:
+            relay = self._relays[self._next % len(self._relays)]
+            self._next += 1
+            # A relay that is not there: the next one.
+            with suppress(Exception):
+                self._client = await self._connect(relay)
+                since = {} if self._position is None else {"since": self._position}
+                self._client.command(op="subscribe", id=1, channel=CHANNEL, **since)
+                await self._client.closed
+            self._client = None
+            await deferLater(_reactor(), 0.05)
+
+    def stop(self) -> None:
+        self._stopped = True
+        if self._client is not None:
+            self._client.transport.abortConnection()
+
+    def hang_up(self) -> None:
+        """Loses the connection without a word."""
+        if self._client is not None:
+            self._client.transport.abortConnection()
+
+    def heard(self, message: dict[str, Any]) -> None:
+        now = _reactor().seconds()
+        op = message.get("op")
+        if op is None:
+            self.record.got(now, message["id"], message.get("offset"), message.get("epoch"))
+        elif op == "gap":
+            self.record.told(now, message["reason"])
+            self._place(message.get("to"))
+            return
+        elif op == "subscribed":
+            self.joined += 1
+            if message.get("recovered") is False:
+                self.record.told(now, message["reason"])
+        elif op == "error":
+            # Not now: it tries again over a new connection.
+            self.hang_up()
+            return
+        if op is None or op in _OPS_THAT_TELL or op == "position":
+            self._place(message)
+
+    def _place(self, place: Any) -> None:
+        if self._keeps_position and place and "offset" in place:
+            self._position = {"offset": place["offset"], "epoch": place["epoch"]}
+
+    async def _connect(self, relay: RelayProcess) -> Client:
+        factory = WebSocketClientFactory(relay.websocket, reactor=_reactor())
+        factory.protocol = _Wire
+        factory.noisy = False
+        factory.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0, serverConnectionDropTimeout=0)
+        client: Any = await HostnameEndpoint(_reactor(), b"127.0.0.1", relay.port).connect(factory)
+        client.listener = self
+        opened: Client = await client.opened
+        return opened
+
+
+@implementer(IStreamClientEndpoint)
+class _Either:
+    """The way to one relay after the other."""
+
+    def __init__(self, relays: list[RelayProcess], first: int) -> None:
+        self.protocol: Any = None
+        self._relays = relays
+        self._next = first
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[Protocol]:
+        relay = self._relays[self._next % len(self._relays)]
+        self._next += 1
+        return HostnameEndpoint(_reactor(), b"127.0.0.1", relay.port).connect(factory).addCallback(self._made)
+
+    def _made(self, protocol: Any) -> Any:
+        self.protocol = protocol
+        return protocol
+
+
+class OurListener:
+    """A client on our own library.
+
+    Attributes:
+        record: what it saw.
+    """
+
+    def __init__(self, name: str, relays: list[RelayProcess], first: int) -> None:
+        self.record = Listener(name, keeps_ids=True)
+        options = ClientOptions(first_wait_s=0.05, max_wait_s=0.5)
+        self._way = _Either(relays, first)
+        self._client = OurClient(_reactor(), relays[0].websocket, options=options, endpoint=self._way)
+        self._subscription = self._client.subscribe(CHANNEL, self._got, self._missed)
+
+    @property
+    def joined(self) -> bool:
+        """Whether its subscription stands."""
+        return self._subscription.is_live
+
+    def run(self) -> Deferred[None]:
+        """Fires when it is stopped."""
+        self._stopped: Deferred[None] = Deferred()
+        self._client.start()
+        return self._stopped
+
+    def stop(self) -> None:
+        self._client.stop().chainDeferred(self._stopped)
+
+    def hang_up(self) -> None:
+        """Loses the connection without a word."""
+        if self._way.protocol is not None and self._way.protocol.transport is not None:
+            self._way.protocol.transport.abortConnection()
+
+    def _got(self, publication: Publication) -> None:
+        place = publication.position
+        epoch = None if place is None else place.wire_epoch
+        self.record.got(_reactor().seconds(), publication.event.id, place and place.offset, epoch)
+
+    def _missed(self, gap: Gap) -> None:
+        self.record.told(_reactor().seconds(), gap.notice.reason)
