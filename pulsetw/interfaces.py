@@ -179,6 +179,23 @@ class IFollower(Interface):
         """It is back, and what was missed has been given or told."""
 
 
+@frozen
+class Excerpt:
+    """Some of a channel's log, as it was at one moment; positions on the current branch.
+
+    Attributes:
+        lineage: epoch and branches.
+        start: the offset after which it begins: the one asked for; later, where the entries between are no more.
+        end: every event after `start`, up to this offset, is in `publications`.
+        publications: oldest first.
+    """
+
+    lineage: Lineage
+    start: int
+    end: int
+    publications: tuple[Publication, ...]
+
+
 class IChannels(Interface):
     """What the hub needs of the publishing side; `PubSubManager` is it."""
 
@@ -197,6 +214,19 @@ class IChannels(Interface):
         channel: str, event: Event, *, id: str | None = None, exclude: str | None = None
     ) -> Deferred[Position | None]:
         """See `pulsetw.pubsub.manager.PubSubManager.publish`."""
+
+    def read(channel: str, position: Position, limit: int) -> Deferred[Excerpt]:
+        """Reads what the broker's log of a channel with a history has after a position, for those who come back.
+
+        Args:
+            channel: a channel's name.
+            position: a place of the current log.
+            limit: entries, 1 to 200.
+
+        Returns:
+            Fires with the first entries after the position; none where there are no more. Fails with `ChannelError`,
+            and as `IBroker.sync` does.
+        """
 
 
 class ITransport(Interface):

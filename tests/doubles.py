@@ -124,11 +124,12 @@ class FakeFollower:
 
 @implementer(IChannels)
 class FakeChannels:
-    """Subscriptions stand at once unless `hold`; publishes succeed unless `failure`."""
+    """Subscriptions stand at once unless `hold`; publishes succeed unless `failure`; reads wait in `reads`."""
 
     def __init__(self):
         self.calls = []
         self.waiting = {}
+        self.reads = []
         self.hold = False
         self.failure = None
 
@@ -145,6 +146,11 @@ class FakeChannels:
     def publish(self, channel, event, *, id=None, exclude=None):
         self.calls.append(("publish", channel, event.type, bytes(event.data)))
         return succeed(None) if self.failure is None else fail(self.failure)
+
+    def read(self, channel, position, limit):
+        self.calls.append(("read", channel, position, limit))
+        self.reads.append(Deferred())
+        return self.reads[-1]
 
 
 @implementer(ITransport)

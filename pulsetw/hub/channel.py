@@ -12,13 +12,14 @@ where the first copy was.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from attrs import define, evolve
+from attrs import evolve
 
 from pulsetw.catalogue.rule import Slow
 from pulsetw.commands import Gap
 from pulsetw.errors import Disconnect, DisconnectCode
 from pulsetw.hub.connection import Connection
-from pulsetw.hub.resuming import Beginning, newest, resume
+from pulsetw.hub.cursor import Cursor, before, excludes, has_read
+from pulsetw.hub.resuming import Beginning, lacks, newest, resume
 from pulsetw.hub.ring import Item, Ring
 from pulsetw.hub.sent import Unsent
 from pulsetw.interfaces import Wire
@@ -26,30 +27,6 @@ from pulsetw.model import Lineage, Notice, Position, Publication
 
 # So much is joined for one send to somebody who catches up, in bytes: one transport's worth.
 _CATCH_UP_BYTES = 65536
-
-
-@define(eq=False)
-class _Cursor:
-    """Where a subscriber stands that is not at the end.
-
-    Attributes:
-        number: the item that comes next.
-        joined: the item at which its subscription began.
-        position: how far it was sent; None = not known.
-        is_slow: whether its transport could not take more; else it is new, and waits for what there was before.
-        untold: what it is to be told before anything else; None = nothing.
-    """
-
-    number: int
-    joined: int
-    position: Position | None
-    is_slow: bool = True
-    untold: Notice | None = None
-
-    def owe(self, notice: Notice) -> None:
-        """One more notice to be told; several become one, from where the first begins to where the last ends."""
-        start = notice.start if self.untold is None else self.untold.start
-        self.untold = evolve(notice, start=start)
 
 
 def _at_once(reason: str) -> int:  # noqa: ARG001 -- the hub's has one
@@ -88,10 +65,11 @@ class Channel:
         self._position: Position | None = None  # of what was given last
         self._flushed: Position | None = None  # of what was flushed last
         self._current: dict[Wire, dict[Connection, int]] = {}  # with the item at which each began
-        self._behind: dict[Connection, _Cursor] = {}
+        self._behind: dict[Connection, Cursor] = {}
         self._unsent = Unsent()
         # They have read on another server, up to an offset that is still to come here.
         self._ahead: dict[Connection, int] = {}
+        self._more_bytes = 0
 
     def __len__(self) -> int:
         return len(self._behind) + sum(len(group) for group in self._current.values())
@@ -127,8 +105,10 @@ class Channel:
         if begins.number == self._ring.end:
             self._current.setdefault(connection.wire, {})[connection] = begins.number
         else:
-            self._behind[connection] = _Cursor(begins.number, begins.number, begins.position, is_slow=False)
+            self._behind[connection] = Cursor(begins.number, begins.number, begins.position, is_slow=False)
             connection.behind.add(self.name)
+            for start, end in self._ring.dead(begins.number):
+                self._unsent.add(connection, start, end)
         return begins
 
     def remove(self, connection: Connection) -> None:
@@ -163,7 +143,7 @@ class Channel:
         for wire in self._current:
             for item in new:
                 self._ring.encode(item, wire)
-        is_for_all = not self._ahead and not any(item.firsts or _excludes(item) for item in new)
+        is_for_all = not self._ahead and not any(item.firsts or excludes(item) for item in new)
         subscribers = 0
         for wire, group in tuple(self._current.items()):
             joined = b"".join([item.encoded[wire] for item in new])
@@ -287,6 +267,43 @@ class Channel:
         kept = [item.publication for item in self._ring.live(number) if item.publication and item.position]
         return tuple(kept[:limit])
 
+    def lacks(self, since: Position | None, newest: int) -> int | None:
+        """See `pulsetw.hub.resuming.lacks`."""
+        return lacks(self._ring, self._lineage, self._position, since, newest) if self.has_history else None
+
+    def restore(self, publications: Sequence[Publication], start: int, *, is_all: bool) -> None:
+        """Takes back what the ring had forgotten.
+
+        Args:
+            publications: oldest first, all of the current log after `start`, up to the ring's floor or beyond.
+            start: the offset before them.
+            is_all: older ones are not to be had.
+        """
+        ring, lineage, floor = self._ring, self._lineage, self._ring.floor
+        if lineage is None or floor is None or ring.is_mixed:
+            return
+        if start < floor.offset:
+            # Numbers below the first are used once more from here on: nobody may stand there, or count on them.
+            for cursor in self._behind.values():
+                cursor.leave_lost(ring.first, floor)
+            for group in self._current.values():
+                group.update({connection: max(joined, ring.first) for connection, joined in group.items()})
+            ring.restore(publications, lineage.at(start))
+        if is_all:
+            ring.reach = min(start, floor.offset)
+
+    def allow(self, more_bytes: int) -> None:
+        """The ring may take so much more, from now on."""
+        self._more_bytes = more_bytes
+        if not more_bytes:
+            self._ring.reach = 0
+            self._trim()
+
+    @property
+    def place(self) -> tuple[Lineage | None, Position | None, int]:
+        """The log's lineage, the place after which the ring has it, and how often it was cut or began anew."""
+        return self._lineage, self._ring.floor, self._ring.turns
+
     @property
     def position(self) -> Position | None:
         """Where the channel's log ends; None = not known, or it has none."""
@@ -311,15 +328,15 @@ class Channel:
             return False
         return not self._unsent.has_had(connection, joined, item.firsts)
 
-    def _skip_lost(self, connection: Connection, cursor: _Cursor) -> int:
+    def _skip_lost(self, connection: Connection, cursor: Cursor) -> int:
         """Passes over what the ring has no more, and what the rule says; tells of it; the number of gaps."""
         ring, target = self._ring, max(cursor.number, self._ring.first)
         end = ring.floor
-        is_lost = target > cursor.number and not _has_read(cursor.position, end)
+        is_lost = target > cursor.number and not has_read(cursor.position, end)
         if self._slow == "latest" and cursor.is_slow:
             live = [item for item in ring.live(target) if item.notice or self._is_for(connection, cursor.joined, item)]
             if len(live) > 1 and live[-1].publication is not None:
-                target, end, is_lost = live[-1].number, _before(live[-1]), True
+                target, end, is_lost = live[-1].number, before(live[-1]), True
         if self.has_history:
             self._unsent.add(connection, cursor.number, target)
         start = cursor.position
@@ -330,7 +347,7 @@ class Channel:
         self._tell(connection, Notice("slow", start, end))
         return 1
 
-    def _next_piece(self, connection: Connection, cursor: _Cursor) -> tuple[bytes, int]:
+    def _next_piece(self, connection: Connection, cursor: Cursor) -> tuple[bytes, int]:
         """What comes next, up to a notice, and how many publications it is; the cursor stands after it."""
         pieces: list[bytes] = []
         size = 0
@@ -357,7 +374,7 @@ class Channel:
 
     def _fall_behind(self, connection: Connection, number: int, stood: Position | None) -> None:
         joined = self._current[connection.wire].pop(connection)
-        self._behind[connection] = _Cursor(number, joined, stood)
+        self._behind[connection] = Cursor(number, joined, stood)
         connection.behind.add(self.name)
 
     def _set_choked_behind(self, number: int, stood: Position | None) -> None:
@@ -374,25 +391,8 @@ class Channel:
             needed = min((cursor.number for cursor in self._behind.values()), default=self._ring.end)
             if self._slow == "latest" and self._behind:
                 needed = max(needed, self._ring.end - 1)
-        is_less = self._ring.trim(needed, self._max_bytes)
+        is_less = self._ring.trim(needed, self._max_bytes + self._more_bytes)
         if is_less and self._slow == "disconnect":
             for connection, cursor in tuple(self._behind.items()):
                 if cursor.number < self._ring.first:
                     connection.end(Disconnect(DisconnectCode.SLOW))
-
-
-def _excludes(item: Item) -> bool:
-    return item.publication is not None and bool(item.publication.exclude)
-
-
-def _before(item: Item) -> Position | None:
-    """The place before a publication."""
-    position = item.position
-    return None if position is None else evolve(position, offset=position.offset - 1)
-
-
-def _has_read(stood: Position | None, place: Position | None) -> bool:
-    """Whether somebody who stands there lacks nothing up to a place."""
-    if stood is None or place is None:
-        return False
-    return stood.epoch == place.epoch and place.offset <= stood.offset

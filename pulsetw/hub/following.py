@@ -12,11 +12,13 @@ class Following:
 
     Attributes:
         channel: its log and its subscribers.
+        holds: how many need it for now, besides its subscribers.
     """
 
     def __init__(self, channel: Channel, source: IChannels, follower: IFollower) -> None:
         """Not following yet."""
         self.channel = channel
+        self.holds = 0
         self._source = source
         self._follower = follower
         self._waiting: list[Deferred[None]] = []
@@ -30,7 +32,7 @@ class Following:
     @property
     def is_idle(self) -> bool:
         """Whether nobody here wants the channel."""
-        return not self._waiting and not len(self.channel)
+        return not self.holds and not self._waiting and not len(self.channel)
 
     def when_standing(self) -> Deferred[None]:
         """Fires when nothing is missed any more. Can be cancelled alone. Fails as `IChannels.follow` does."""

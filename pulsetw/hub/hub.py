@@ -2,23 +2,23 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred, gatherResults, succeed
-from twisted.internet.defer import TimeoutError as WaitedTooLong
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pulsetw.catalogue import Audience, Catalogue
 from pulsetw.commands import Fresh, Gap, History, Stale, Subscribe
-from pulsetw.errors import CommandError, Disconnect, DisconnectCode, ErrorCode
+from pulsetw.errors import Disconnect, DisconnectCode
 from pulsetw.hub.arrival import Arrival
 from pulsetw.hub.channel import Channel
 from pulsetw.hub.connection import Connection
 from pulsetw.hub.following import Following
+from pulsetw.hub.joining import Joining
+from pulsetw.hub.reading import Reading
 from pulsetw.hub.reloading import Reloading
 from pulsetw.hub.rings import Rings
 from pulsetw.hub.sweep import Sweep
@@ -27,10 +27,6 @@ from pulsetw.model import Event, Lineage, Notice, Position, Publication
 from pulsetw.policy.identity import Anonymous, identify
 from pulsetw.session import Session, SessionLimits, Standing
 
-_Result = TypeVar("_Result")
-
-# A client gives up on a subscription after 5 s (Centrifugo's clients do); it should get an answer before.
-_JOIN_LIMIT_S = 4.0
 # So many clients are told to leave in one reactor turn.
 _DRAIN_SLICE = 500
 
@@ -92,6 +88,8 @@ class Hub:
         self._users: dict[str, dict[Connection, None]] = {}
         self._channels: dict[str, Following] = {}
         self._rings = Rings(options.rings_bytes)
+        self._reading = Reading(channels, clock, self._rings.used)
+        self._joining = Joining(clock, self._reading, self._follow, self._release)
         self._reloading = Reloading(options.reload_s, dice)
         self._stale_since: int | None = None
         self._unflushed: dict[Channel, None] = {}
@@ -206,7 +204,7 @@ class Hub:
                 None if gap is None else self._reloading.after_ms(gap.reason),
             )
 
-        return self._with(command.channel, standing)
+        return self._joining.use(command.channel, command.since, command.last, standing)
 
     def catch_up(self, connection: Connection, channel: str) -> None:
         """See `pulsetw.hub.connection.Members.catch_up`."""
@@ -224,7 +222,7 @@ class Hub:
             self._deliveries += channel.flush()
             return channel.history(command.since, command.limit), channel.position
 
-        return self._with(command.channel, read)
+        return self._joining.use(command.channel, command.since, command.limit, read)
 
     def leave(self, connection: Connection, channel: str) -> None:
         """See `pulsetw.hub.connection.Members.leave`."""
@@ -285,6 +283,7 @@ class Hub:
         """
         self._draining_s = drain_s
         self._sweep.stop()
+        self._reading.stop()
         self._drain_slice(tuple(self._connections.values()))
         if not self._connections:
             return succeed(None)
@@ -355,26 +354,6 @@ class Hub:
             following.begin()
         return following
 
-    def _with(self, name: str, use: Callable[[Channel], _Result]) -> Deferred[_Result]:
-        """What is done with a channel as soon as it is followed; fails with `CommandError` when that takes too long."""
-
-        def standing(_: None) -> _Result:
-            try:
-                return use(following.channel)
-            finally:
-                self._release(following)
-
-        def failed(failure: Failure) -> Failure:
-            self._release(following)
-            if failure.check(WaitedTooLong):
-                raise CommandError(ErrorCode.NOT_AVAILABLE, "the broker is away")
-            return failure
-
-        following = self._follow(name)
-        waiting = following.when_standing()
-        waiting.addTimeout(_JOIN_LIMIT_S, self._clock)
-        return waiting.addCallbacks(standing, failed)
-
     def _tell_staleness(self, connection: Connection) -> None:
         """What has changed since it was told last; a choked one is told when it has drained."""
         if connection.stale_since != self._stale_since and not connection.is_choked:
@@ -387,6 +366,7 @@ class Hub:
         if following.is_idle and name not in self._fixed and self._channels.get(name) is following:
             del self._channels[name]
             self._unflushed.pop(following.channel, None)
+            self._reading.forget(following.channel)
             self._rings.remove(following.channel)
             following.end()
 

@@ -50,3 +50,26 @@ def newest(ring: Ring, here: Position | None, count: int) -> Beginning:
         return Beginning(number, here)
     position = ring[number].position
     return Beginning(number, None if position is None else evolve(position, offset=position.offset - 1))
+
+
+def lacks(
+    ring: Ring, lineage: Lineage | None, here: Position | None, since: Position | None, newest: int
+) -> int | None:
+    """The offset after which the broker's log is to be read for somebody who comes back.
+
+    Args:
+        ring: what there is.
+        lineage: as for `resume`.
+        here: as for `resume`.
+        since: where the subscriber stands.
+        newest: without a place that is known here, so many of the newest are wanted; 0 = none.
+
+    Returns:
+        None: the ring has it all, or reading would not help.
+    """
+    if lineage is None or here is None or ring.floor is None or ring.is_mixed or ring.floor.offset <= ring.reach:
+        return None
+    start = None if since is None else lineage.start_of(since)
+    if start is None:
+        start = max(0, here.offset - newest) if newest else here.offset
+    return start if start < ring.floor.offset else None

@@ -1,11 +1,12 @@
-"""The newest items of one channel, numbered; a number is never used again.
+"""The newest items of one channel, numbered in their order.
 
 An item is a publication, or a notice that stands where publications may be missing. What a cut took away stays as a
-dead item, without content, so that numbers have no holes and its id is still known.
+dead item, without content, so that numbers have no holes and its id is still known. What was forgotten may be taken
+back from the broker: it stands before the first item, and numbers that were used there before mean others from then on.
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from attrs import define, evolve, field
 
@@ -14,7 +15,7 @@ from pulsetw.interfaces import Wire
 from pulsetw.model import Notice, Position, Publication
 
 # What an item takes besides its bytes.
-_ITEM_BYTES = 400
+ITEM_BYTES = 400
 # Of an event that came again and again so many places are known.
 _MAX_FIRSTS = 8
 
@@ -24,7 +25,7 @@ class Item:
     """One place of the ring; without publication and notice it is dead.
 
     Attributes:
-        number: its place, for ever.
+        number: its place.
         id: the event's; "" where there is none.
         firsts: the numbers of items with the same event, the newest first: who was sent one of them has had it.
         encoded: the publication's bytes, once for each kind of connection.
@@ -37,7 +38,7 @@ class Item:
     id: str = ""
     firsts: tuple[int, ...] = ()
     encoded: dict[Wire, bytes] = field(factory=dict)
-    size: int = _ITEM_BYTES
+    size: int = ITEM_BYTES
 
     @property
     def is_dead(self) -> bool:
@@ -59,10 +60,14 @@ class Ring:
         bytes: what all take.
         floor: every publication after this place is here, as long as the channel's lineage is the same; None = not
             known, or the channel has no positions.
+        turns: how often it was cut, or its log began anew.
+        reach: what is older than after this offset cannot be had from the broker either, or not now; 0 = not known.
     """
 
     def __init__(self) -> None:
         self.first = 0
+        self.turns = 0
+        self.reach = 0
         self.bytes = 0
         self.floor: Position | None = None
         self._items: deque[Item] = deque()
@@ -74,6 +79,11 @@ class Ring:
     def end(self) -> int:
         """The number that the next item gets."""
         return self.first + len(self._items)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it still has items of a log that is no more."""
+        return self.first < self._base
 
     def __getitem__(self, number: int) -> Item:
         return self._items[number - self.first]
@@ -103,7 +113,26 @@ class Ring:
         self._append(item)
         if notice.reason in ("epoch", "branch"):
             self._base, self.floor = self.end, notice.end
+            self._turn()
         return item
+
+    def restore(self, publications: Sequence[Publication], floor: Position) -> None:
+        """Takes back what was forgotten; not where it is mixed.
+
+        Args:
+            publications: oldest first, all after `floor`, up to the floor that there is or beyond.
+            floor: the new one.
+        """
+        if self.floor is None:
+            return
+        first = self.first
+        for item in self._items:
+            item.firsts = tuple(number for number in item.firsts if number >= first)
+        for publication in reversed(publications):
+            if publication.position is not None and floor.offset < publication.position.offset <= self.floor.offset:
+                self._prepend(publication)
+        self._base = min(self._base, self.first)
+        self.floor = floor
 
     def encode(self, item: Item, wire: Wire) -> bytes:
         """The bytes of a publication."""
@@ -123,14 +152,16 @@ class Ring:
             item = self._items.popleft()
             self.first += 1
             self.bytes -= item.size
-            if item.number >= self._base and item.position is not None:
-                self.floor = item.position
+            if item.number >= self._base:
+                # Whoever stands before a notice has to be told as well.
+                self.floor = item.position or (item.notice and item.notice.end) or self.floor
             if self._numbers.get(item.id) == item.number:
                 del self._numbers[item.id]
         return self.first > first
 
     def cut(self, fork: Position) -> int:
         """What stands after the fork is dead; the number of the first that is, `end` = none."""
+        self._turn()
         dead = self.end
         for item in self._backwards():
             position = item.position
@@ -181,12 +212,44 @@ class Ring:
             if not item.is_dead:
                 yield item
 
+    def dead(self, start: int) -> Iterator[tuple[int, int]]:
+        """The stretches of dead items from a number on: who begins there is not sent them."""
+        if not self.turns:
+            return
+        begin: int | None = None
+        for number in range(max(start, self.first), self.end):
+            if self[number].is_dead:
+                begin = number if begin is None else begin
+            elif begin is not None:
+                yield begin, number
+                begin = None
+        if begin is not None:
+            yield begin, self.end
+
     def _backwards(self) -> Iterator[Item]:
         """The items of the current log, the newest first."""
         for item in reversed(self._items):
             if item.number < self._base:
                 return
             yield item
+
+    def _prepend(self, publication: Publication) -> None:
+        self.first -= 1
+        event = publication.event
+        item = Item(self.first, publication, id=event.id)
+        item.size += len(text_of(event))
+        self._items.appendleft(item)
+        self.bytes += item.size
+        newest = self._numbers.setdefault(event.id, item.number)
+        if newest != item.number:
+            for number in (newest, *self[newest].firsts):
+                copy = self[number]
+                # It is older than all that are named there.
+                copy.firsts = (*copy.firsts[: _MAX_FIRSTS - 1], item.number)
+
+    def _turn(self) -> None:
+        self.turns += 1
+        self.reach = 0
 
     def _append(self, item: Item) -> None:
         self._items.append(item)
@@ -195,8 +258,8 @@ class Ring:
     def _kill(self, item: Item) -> None:
         item.publication = item.notice = None
         item.encoded.clear()
-        self.bytes -= item.size - _ITEM_BYTES
-        item.size = _ITEM_BYTES
+        self.bytes -= item.size - ITEM_BYTES
+        item.size = ITEM_BYTES
 
     def _cut_notice(self, item: Item, notice: Notice, fork: Position) -> None:
         """A notice ends at the fork at the latest."""

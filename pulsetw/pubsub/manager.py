@@ -1,6 +1,7 @@
 """Publishing and listening, for applications."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import evolve
@@ -13,7 +14,7 @@ from zope.interface import implementer
 from pulsetw.catalogue import Catalogue, check_pattern, is_pattern
 from pulsetw.catalogue.builtin import PLAYER_NOTIFICATIONS
 from pulsetw.errors import BrokerAway, ChannelError, EventError
-from pulsetw.interfaces import IBroker, IChannels, IFollower, IReceiver
+from pulsetw.interfaces import Excerpt, IBroker, IChannels, IFollower, IReceiver
 from pulsetw.model import Entry, Event, Notice, Position
 from pulsetw.pubsub.listeners import Callback, Listeners
 from pulsetw.pubsub.publishing import Publishing, PubSubOptions, as_event
@@ -184,6 +185,14 @@ class PubSubManager:
         """See `IChannels.unfollow`."""
         if self._listeners.remove_follower(channel, follower):
             self._unsubscribe(channel)
+
+    def read(self, channel: str, position: Position, limit: int) -> Deferred[Excerpt]:
+        """See `IChannels.read`."""
+        try:
+            self._catalogue.channel(channel)
+        except ChannelError as error:
+            return fail(error)
+        return self._broker.sync(channel, position, limit).addCallback(partial(self._reception.excerpt, channel))
 
     def received(self, channel: str, payload: bytes, position: Position | None) -> None:  # noqa: ARG002
         """See `IReceiver.received`."""

@@ -13,7 +13,8 @@ from pulsetw.catalogue import Catalogue, Channel
 from pulsetw.catalogue.channel import event_type
 from pulsetw.codec import decode_envelope
 from pulsetw.errors import ChannelError, EventError, UnknownEventType
-from pulsetw.model import Entry, Event, Lineage, Notice, Position, Publication
+from pulsetw.interfaces import Excerpt
+from pulsetw.model import Entry, Event, Lineage, Notice, Page, Position, Publication
 from pulsetw.pubsub.listeners import Callback, Listeners
 from pulsetw.pubsub.seen import SeenIds
 from pulsetw.pubsub.stats import SubscriberStats
@@ -115,6 +116,20 @@ class Reception:
         publications = [publication for _, publication, _ in filter(None, taken)]
         for follower in self._listeners.followers(name):
             follower.past(name, publications)
+
+    def excerpt(self, name: str, page: Page) -> Excerpt:
+        """A page for those who come back; what of it is no event is left out and counted."""
+        entries = page.entries
+        if not entries:
+            return Excerpt(page.lineage, page.top, page.top, ())
+        # Behind the last hole, if there is one.
+        holes = [
+            at for at in range(1, len(entries)) if entries[at].position.offset != entries[at - 1].position.offset + 1
+        ]
+        entries = entries[holes[-1] if holes else 0 :]
+        taken = filter(None, [self._take(name, entry.payload, entry.position) for entry in entries])
+        publications = tuple([publication for _, publication, _ in taken])
+        return Excerpt(page.lineage, entries[0].position.offset - 1, entries[-1].position.offset, publications)
 
     def noticed(self, name: str, notice: Notice) -> None:
         """Something may be missing, for everybody."""

@@ -22,6 +22,7 @@ RULES = {"open:*": Rule(publish="everybody")}
 class HubTests(SynchronousTestCase):
     anonymous = "named"
     rules = RULES
+    ring_bytes = 65536
 
     def setUp(self):
         self.clock = Clock()
@@ -31,7 +32,7 @@ class HubTests(SynchronousTestCase):
             self.source,
             Catalogue(builtin_channels(), self.rules),
             self.clock,
-            HubOptions(anonymous=self.anonymous),
+            HubOptions(anonymous=self.anonymous, ring_bytes=self.ring_bytes),
             ids("c"),
             lambda: 0.5,
         )

@@ -460,3 +460,20 @@ class OutageTests(ManagerTests):
         published = self.manager.publish("news:a", Event("x"))
         self.clock.pump([0.1, 0.2, 0.4])
         self.failureResultOf(published, PublishError)
+
+
+class ReadTests(ManagerTests):
+    def test_a_channels_log_is_read_for_those_who_come_back(self):
+        """One sync, decoded."""
+        lineage = Lineage("e", (Branch("b", 0),))
+        payload = b'{"type":"headline","timestamp":1,"serverId":"s","id":"3","data":{}}'
+        self.broker.pages = [Page(lineage, 3, 2, (Entry(lineage.at(3), "3", payload),))]
+        excerpt = self.successResultOf(self.manager.read("kept:1", lineage.at(2), 200))
+        self.assertEqual(self.broker.calls[-1], ("sync", "kept:1", lineage.at(2)))
+        self.assertEqual((excerpt.start, excerpt.end, excerpt.publications[0].event.id), (2, 3, "3"))
+
+    def test_what_cannot_be_read_fails(self):
+        """No such channel; no broker."""
+        self.failureResultOf(self.manager.read("nowhere", Position(1, "e"), 200), ChannelError)
+        self.broker.pages = [BrokerAway("away")]
+        self.failureResultOf(self.manager.read("kept:1", Position(1, "e"), 200), BrokerAway)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.catalogue import Catalogue, Channel
 from pulsetw.catalogue.builtin import MatchCreated, builtin_channels
-from pulsetw.model import Branch, Entry, Lineage, Notice, Position
+from pulsetw.model import Branch, Entry, Lineage, Notice, Page, Position
 from pulsetw.pubsub.listeners import Listeners
 from pulsetw.pubsub.reception import Reception
 from tests.doubles import FakeFollower, ids
@@ -214,6 +214,25 @@ class ReceptionTests(SynchronousTestCase):
         [(channel, publications)] = self.follower.pasts
         self.assertEqual((channel, [each.event.id for each in publications]), ("match:events", ["a"]))
         self.assertEqual(self.stats.failures["invalid"], 1)
+
+    def test_an_excerpt_is_decoded_and_given_to_nobody(self):
+        """What is no event is left out, yet its place is covered; an empty page has nothing up to its end."""
+        lineage = Lineage("e", (Branch("b", 0),))
+        payloads = {4: envelope(id="4"), 5: b"{", 6: envelope(id="6")}
+        entries = tuple(Entry(lineage.at(offset), str(offset), payload) for offset, payload in payloads.items())
+        excerpt = self.reception.excerpt("match:events", Page(lineage, 9, 1, entries))
+        self.assertEqual((excerpt.lineage, excerpt.start, excerpt.end), (lineage, 3, 6))
+        self.assertEqual([(each.event.id, each.position.offset) for each in excerpt.publications], [("4", 4), ("6", 6)])
+        self.assertEqual((self.follower.publications, self.stats.failures["invalid"]), ([], 1))
+        empty = self.reception.excerpt("match:events", Page(lineage, 9, 1, ()))
+        self.assertEqual((empty.start, empty.end, empty.publications), (9, 9, ()))
+
+    def test_an_excerpt_begins_behind_the_last_hole(self):
+        """Somebody has deleted entries by hand: what stands before is not told as if nothing was missing."""
+        lineage = Lineage("e", (Branch("b", 0),))
+        entries = tuple(Entry(lineage.at(offset), str(offset), envelope(id=str(offset))) for offset in (2, 4, 7, 8))
+        excerpt = self.reception.excerpt("match:events", Page(lineage, 9, 1, entries))
+        self.assertEqual((excerpt.start, excerpt.end, len(excerpt.publications)), (6, 8, 2))
 
     def test_notices_go_to_followers_and_are_counted(self):
         """By reason, once for a channel."""
