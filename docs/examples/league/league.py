@@ -7,6 +7,7 @@ import secrets
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from random import Random
+from urllib.parse import urlsplit
 
 from publisher import Publisher
 from season import NAMES, Season
@@ -27,7 +28,9 @@ def options() -> Namespace:
     """What the command line says."""
     parser = ArgumentParser(description="Plays a league and publishes what happens to a pulsetw relay.")
     parser.add_argument("--relay", default="http://127.0.0.1:8081", help="the relay's operator port (%(default)s)")
-    parser.add_argument("--ws", default="ws://127.0.0.1:8080/ws", help="where the page connects to (%(default)s)")
+    parser.add_argument(
+        "--ws", type=_websocket, default="ws://127.0.0.1:8080/ws", help="where the page connects to (%(default)s)"
+    )
     parser.add_argument(
         "--listen", default="tcp:8000:interface=127.0.0.1", help="endpoint of the page's own server (%(default)s)"
     )
@@ -52,7 +55,7 @@ async def play(reactor: IReactorTime, chosen: Namespace) -> None:
             publisher.publish(event)
 
     try:
-        port = await serverFromString(reactor, chosen.listen).listen(website(season, chosen.ws))
+        port = await serverFromString(reactor, chosen.listen).listen(website(season, chosen.ws, publisher.positions))
     except CannotListenError as error:
         raise SystemExit(f"league: {error}") from None
     address = port.getHost()
@@ -65,6 +68,12 @@ def _pace(text: str) -> float:
     if not 0.001 <= pace <= 3600:
         raise ArgumentTypeError("takes 0.001 to 3600 seconds")
     return pace
+
+
+def _websocket(text: str) -> str:
+    if urlsplit(text).scheme not in ("ws", "wss") or not urlsplit(text).netloc:
+        raise ArgumentTypeError("takes an address such as wss://relay.example.org/ws")
+    return text
 
 
 def _tell(words: str) -> None:

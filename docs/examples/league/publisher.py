@@ -53,6 +53,10 @@ class Publisher:
 
     After a 503 or without an answer an event is sent again with the same id: where only the answer was lost, the relay
     knows the id and nobody gets the event twice.
+
+    Attributes:
+        positions: by channel, the relay's position of the last event that it has taken, None for a channel without
+            history. Who has the league's state goes on from there.
     """
 
     _log = Logger()
@@ -74,6 +78,7 @@ class Publisher:
             tell: gets what people should know: the relay is away, is back, refuses an event.
             lost: called when the relay is back and did not get all events.
         """
+        self.positions: dict[str, dict[str, object] | None] = {}
         self._agent = agent
         self._clock = clock
         self._url = f"{relay.rstrip('/')}/api/v1/publish".encode()
@@ -127,6 +132,8 @@ class Publisher:
             return _Trouble(f"it answered {response.code}", _retry_after_s(response))
         if response.code != 200:
             self._tell(f"the relay refused {event.type}: {response.code} {body.decode(errors='replace')[:300]}")
+            return None
+        self.positions[event.channel] = _position(body)
         return None
 
     async def _post(self, event: Event) -> tuple[IResponse, bytes]:
@@ -134,6 +141,14 @@ class Publisher:
         body = FileBodyProducer(BytesIO(json.dumps(asdict(event)).encode()))
         response = await self._agent.request(b"POST", self._url, headers, body)
         return response, await readBody(response)
+
+
+def _position(body: bytes) -> dict[str, object] | None:
+    try:
+        answer = json.loads(body)
+        return {"offset": answer["offset"], "epoch": answer["epoch"]}
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _reason(error: Exception) -> str:

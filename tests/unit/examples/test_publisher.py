@@ -146,6 +146,24 @@ class PublisherTests(SynchronousTestCase):
         self.assertEqual(self.told, [away, "the relay is back"] * 2)
         self.assertEqual(self.losses, 0)
 
+    def test_positions_are_those_of_the_last_events_taken(self) -> None:
+        """Who reads the league's state goes on in the channel from there."""
+        self.publish(1, 2, 3)
+        self.assertEqual(self.publisher.positions, {})
+        self.relay.answer(body=b'{"offset":41,"epoch":"k3"}')
+        self.assertEqual(self.publisher.positions, {"match:events": {"offset": 41, "epoch": "k3"}})
+        self.relay.answer(400)
+        self.assertEqual(self.publisher.positions, {"match:events": {"offset": 41, "epoch": "k3"}})
+        self.relay.answer(body=b'{"offset":42,"epoch":"k3"}')
+        self.assertEqual(self.publisher.positions, {"match:events": {"offset": 42, "epoch": "k3"}})
+
+    def test_no_position_without_a_history(self) -> None:
+        """What is not a position is none."""
+        for body in (b"{}", b"taken"):
+            self.publish(1)
+            self.relay.answer(body=body)
+            self.assertEqual(self.publisher.positions, {"match:events": None})
+
     def test_a_refused_event_is_told_and_left(self) -> None:
         """An event that the relay will never take does not hold up the next."""
         self.publish(1, 2)

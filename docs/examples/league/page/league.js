@@ -2,11 +2,11 @@
 //
 // Whatever comes from outside goes into the page as text, never as markup.
 
+import { keep, takeKept } from "./kept.js";
 import { animate, List } from "./list.js";
 import { Relay } from "./relay.js";
 import { Standings } from "./standings.js";
 
-const CHANNELS = ["leaderboard:updates", "match:events"]; // player:notifications comes without being asked for
 const MOST_NOTIFICATIONS = 30;
 const MOST_WAITING = 1000;
 const RETRY_S = 2;
@@ -17,8 +17,8 @@ const waiting = []; // events that came while a snapshot was on its way
 let loading = false;
 let again = false;
 let soon = 0; // timer
-let address = "";
-let relay = null;
+let positions = {}; // by channel: what the state that was loaded includes
+let inbox = []; // the notifications that are shown
 
 const find = (id) => document.getElementById(id);
 const nameOf = (id) => standings.players.get(id)?.name ?? id;
@@ -50,6 +50,21 @@ function heardForeign(event) {
   refresh();
 }
 
+// Events may be missing: what is shown is not to be trusted, and not kept, until it has been loaded again.
+function missed({ channel, reloadAfterMs }) {
+  if (channel === "player:notifications") {
+    missedNotifications();
+    return;
+  }
+  doubt("some events were missed: loading it again");
+  refreshSoon(reloadAfterMs ?? 0);
+}
+
+function doubt(words) {
+  find("stale").hidden = !words;
+  find("stale").textContent = words;
+}
+
 function refreshSoon(milliseconds) {
   soon ||= setTimeout(() => {
     soon = 0;
@@ -65,7 +80,7 @@ async function refresh() {
   while (again) {
     again = false;
     const loaded = await load();
-    find("stale").hidden = loaded;
+    doubt(loaded ? "" : "not up to date: the league does not answer");
     if (loaded) continue;
     again = true;
     await new Promise((resolve) => setTimeout(resolve, RETRY_S * 1000));
@@ -82,7 +97,7 @@ async function load() {
     if (!response.ok) return false;
     const league = await response.json();
     standings.load(league);
-    address = league.relay;
+    positions = league.positions;
     return true;
   } catch {
     return false; // the league is away, or was cut off
@@ -104,6 +119,7 @@ function draw() {
     const recent = [...standings.matches.values()].reverse();
     const order = recent.filter(isOpen).concat(recent.filter((match) => !isOpen(match)));
     matches.show(new Map(order.map((match) => [match.matchId, match])));
+    find("played").textContent = `${standings.played} played`;
   });
 }
 
@@ -188,8 +204,10 @@ function drawSide(side, match, id) {
 
 // --- one player's notifications
 
-function notified({ id, type, timestamp, data }) {
-  if (strangers.has(standings.foreignSeason({ id }))) return;
+function notified(event) {
+  const { type, timestamp, data } = event;
+  if (strangers.has(standings.foreignSeason(event))) return;
+  inbox = [...inbox, event].slice(-MOST_NOTIFICATIONS);
   const row = find("notification-row").content.firstElementChild.cloneNode(true);
   const outcome = { won: "W", draw: "D", lost: "L" }[data.metadata?.outcome];
   row.dataset.type = type;
@@ -198,6 +216,19 @@ function notified({ id, type, timestamp, data }) {
   put(row, ".words", wording(type, data));
   putChange(row.querySelector(".change"), data.metadata?.ratingChange);
   put(row, "time", new Date(timestamp).toLocaleTimeString());
+  putNotification(row);
+}
+
+// They have no history: what came while nobody listened is not told again.
+function missedNotifications() {
+  if (find("notifications").firstElementChild?.dataset.type === "gap") return;
+  const row = find("notification-row").content.firstElementChild.cloneNode(true);
+  row.dataset.type = "gap";
+  put(row, ".words", "some may be missing here: notifications have no history");
+  putNotification(row);
+}
+
+function putNotification(row) {
   const list = find("notifications");
   list.prepend(row);
   animate(row, [{ opacity: 0, transform: "translateY(-0.6rem)" }, {}], 500);
@@ -225,30 +256,47 @@ function offerPlayers() {
 }
 
 // The choice stands in the address, so that it can be bookmarked; a new choice is a new connection.
-function choose() {
+function choose(earlier = []) {
   find("player").value = chosen();
   find("notifications").replaceChildren();
+  inbox = [];
+  earlier.forEach(notified);
+  if (earlier.length > 0) missedNotifications();
   drawQuiet();
   draw();
-  relay.connect(chosen());
+  relay.connect(chosen(), positions);
 }
 
 function showState(state, words) {
   const element = find("connection");
+  const text = state === "live" && chosen() ? `${words} as ${nameOf(chosen())}` : words;
   element.dataset.state = state;
-  element.textContent = state === "connected" && chosen() ? `${words} as ${nameOf(chosen())}` : words;
+  if (element.textContent !== text) element.textContent = text; // a screen reader reads each change
 }
 
-await refresh();
-offerPlayers();
-relay = new Relay(new URLSearchParams(location.search).get("relay") ?? address, CHANNELS, {
+// --- the page's life
+
+const relay = new Relay(new URLSearchParams(location.search).get("relay"), {
   event: heard,
-  ready: refresh,
-  gap: ({ reloadAfterMs }) => refreshSoon(reloadAfterMs ?? 0),
+  gap: missed,
   state: showState,
 });
+
+// A state that is not whole is not kept: the page then begins with a new one.
+addEventListener("pagehide", () => {
+  const isWhole = !loading && !soon;
+  const reached = relay.positions ?? positions;
+  keep(isWhole ? { league: standings.save(), positions: reached, player: chosen(), inbox } : null);
+});
+
+const kept = takeKept();
+if (kept) {
+  standings.load(kept.league);
+  positions = kept.positions;
+} else await refresh();
+offerPlayers();
 find("player").addEventListener("change", ({ target }) => {
   location.hash = fragment(target.value);
 });
-addEventListener("hashchange", choose);
-choose();
+addEventListener("hashchange", () => choose());
+choose(kept?.player === chosen() ? kept.inbox : []);

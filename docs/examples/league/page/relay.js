@@ -1,128 +1,100 @@
-// A connection to a pulsetw relay, in its native dialect, that comes back by itself.
+// The page's connection: the relay's own client, /client.js, and how it stands in plain words.
 
-const FIRST_WAIT_S = 0.5;
-const LONGEST_WAIT_S = 20;
-const PONG_WITHIN_S = 10;
+import { RELAY } from "./address.js";
+
+const CHANNELS = ["leaderboard:updates", "match:events"];
+const INBOX = "player:notifications"; // no history: it names its user
+const MOST_EVENTS = 1000; // `history_size` in relay.toml
+const RETRY_MS = 2000;
+const SHOW_EACH_MS = 200;
+
+const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export class Relay {
   #address;
-  #channels;
   #tell;
-  #user = "";
-  #socket = null;
-  #failures = 0; // tries to connect in a row that came to nothing
-  #missing; // channels that are not subscribed yet
-  #goodbye; // the relay's `disconnect`, when it has said one
-  #pingS;
-  #silence; // timer: nothing was heard for long
-  #wait; // timer: when to try again
+  #turn = 0; // counts the calls of connect: the last one is meant
+  #client = null;
+  #subscriptions = [];
+  #trouble = null; // why the page is stale: {why, since, retryAt, isOver}
+  #library = null; // a promise
 
-  // `tell` is an object of functions: event(event) for each event, ready() when every subscription stands (again),
-  // gap(message) when events were missed, state(state, words) with state one of connecting, connected, waiting, away.
-  constructor(address, channels, tell) {
-    this.#address = address;
-    this.#channels = channels;
+  // `tell` is an object of functions: event(event), gap(gap), state(state, words); state is connecting, live, stale or away.
+  constructor(address, tell) {
+    this.#address = address || RELAY;
     this.#tell = tell;
+    setInterval(() => this.#show(), SHOW_EACH_MS);
   }
 
-  // Connects as a user, "" for nobody; ends the connection there was.
-  connect(user) {
-    this.#leave();
-    this.#user = user;
-    this.#failures = 0;
-    this.#open();
+  // How far each channel was read; null before the first connection.
+  get positions() {
+    if (!this.#client) return null;
+    return Object.fromEntries(this.#subscriptions.map(({ channel, position }) => [channel, position]));
   }
 
-  #open() {
+  // Connects as a user, "" for nobody, and goes on from positions, or from where the connection before was.
+  async connect(user, positions) {
+    const turn = ++this.#turn;
+    this.#library ??= this.#load();
+    const PulseClient = await this.#library;
+    if (turn !== this.#turn) return;
+    const since = this.positions ?? positions;
+    this.#client?.close();
     const address = new URL(this.#address);
-    if (this.#user) address.searchParams.set("user", this.#user);
-    this.#tell.state("connecting", `connecting to ${this.#address}`);
-    this.#missing = new Set(this.#channels);
-    this.#goodbye = null;
-    this.#pingS = 25;
-    const socket = new WebSocket(address);
-    this.#socket = socket;
-    socket.onopen = () => this.#greet();
-    socket.onmessage = ({ data }) => socket === this.#socket && this.#heard(JSON.parse(data));
-    socket.onclose = ({ code, reason }) => socket === this.#socket && this.#lost(code, reason);
-    this.#listen();
+    if (user) address.searchParams.set("user", user);
+    const client = new PulseClient(address);
+    this.#client = client;
+    client.onState = (now) => client === this.#client && this.#changed(now);
+    const follow = (channel) => client.subscribe(channel, {
+      onEvent: this.#tell.event,
+      onGap: this.#tell.gap,
+      onEnd: ({ reason }) => this.#stale({ why: `${channel} has ended: ${reason}`, isOver: true }),
+      since: since[channel] ?? null,
+      last: MOST_EVENTS, // without a position: all that there is
+    });
+    this.#subscriptions = CHANNELS.map(follow);
+    if (user) follow(INBOX);
   }
 
-  // Commands may be sent without waiting for answers; the relay does them in their order.
-  #greet() {
-    this.#send({ op: "connect", id: 1 });
-    this.#channels.forEach((channel, index) => this.#send({ op: "subscribe", id: index + 2, channel }));
-  }
-
-  #send(command) {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(command));
-  }
-
-  #heard(message) {
-    this.#listen();
-    if (message.op === undefined) this.#tell.event(message);
-    else this.#answers[message.op]?.(message); // an op that is not known is a newer relay's
-  }
-
-  #answers = {
-    connected: ({ pingS }) => {
-      this.#pingS = pingS;
-    },
-    subscribed: ({ channel }) => {
-      this.#missing.delete(channel);
-      if (this.#missing.size > 0) return;
-      this.#failures = 0;
-      this.#tell.state("connected", `connected to ${this.#address}`);
-      this.#tell.ready();
-    },
-    unsubscribed: ({ channel, reason }) => this.#lost(0, `${channel} ended: ${reason}`),
-    error: ({ message, temporary, channel }) => {
-      this.#goodbye = { reconnect: temporary, reason: channel ? `${message} (${channel})` : message };
-      this.#lost(0, message);
-    },
-    gap: (message) => this.#tell.gap(message),
-    disconnect: (message) => {
-      this.#goodbye = message;
-    },
-  };
-
-  // A browser does not show the relay's WebSocket pings to the page: after a silence the page asks by itself.
-  #listen() {
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => {
-      this.#send({ op: "ping" });
-      this.#silence = setTimeout(() => this.#lost(0, "the relay is silent"), PONG_WITHIN_S * 1000);
-    }, this.#pingS * 1000);
-  }
-
-  #lost(code, reason) {
-    this.#leave();
-    const goodbye = this.#goodbye ?? { reconnect: code < 3500 || code >= 4000, reason };
-    if (!goodbye.reconnect) {
-      this.#tell.state("away", `the relay said: ${goodbye.reason || code}. Reload the page to try again`);
-      return;
+  // A page may be opened while the relay is away.
+  async #load() {
+    const address = new URL("/client.js", RELAY.replace(/^ws/, "http"));
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        address.hash = attempt; // the relay does not see it; a browser may remember what failed
+        return (await import(address)).PulseClient;
+      } catch {
+        this.#stale({ why: "the relay is away", retryAt: performance.now() + RETRY_MS });
+        await wait(RETRY_MS);
+      }
     }
-    // Full jitter: after a relay's restart its clients do not come back all at once.
-    const longestS = Math.min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** this.#failures);
-    this.#failures += 1;
-    this.#openAt(Date.now() + (goodbye.reconnectAfterMs ?? Math.random() * longestS * 1000));
   }
 
-  #openAt(time) {
-    const left = time - Date.now();
-    if (left <= 0) {
-      this.#open();
-      return;
-    }
-    this.#tell.state("waiting", `reconnecting in ${Math.ceil(left / 1000)} s`);
-    this.#wait = setTimeout(() => this.#openAt(time), left % 1000 || 1000);
+  #changed({ state, since, code, reason, retryMs }) {
+    if (state === "connected" || state === "fresh") this.#trouble = null;
+    else if (state === "stale") this.#stale({ why: "the relay is cut off from Redis", since });
+    else if (state === "waiting") this.#stale({ why: "the relay is away", retryAt: performance.now() + retryMs });
+    else if (state === "away") this.#stale({ why: `the relay said: ${reason || code}`, isOver: true });
+    this.#show();
   }
 
-  #leave() {
-    clearTimeout(this.#silence);
-    clearTimeout(this.#wait);
-    const socket = this.#socket;
-    this.#socket = null; // first: what the old connection still says is not listened to
-    socket?.close();
+  #stale(trouble) {
+    this.#trouble = { since: this.#trouble?.since ?? Date.now(), retryAt: null, isOver: false, ...trouble };
+    this.#show();
   }
+
+  #show() {
+    const trouble = this.#trouble;
+    if (trouble) this.#tell.state(trouble.isOver ? "away" : "stale", wording(trouble));
+    else if (!this.#client || this.#subscriptions.some(({ isLive }) => !isLive)) {
+      this.#tell.state("connecting", `connecting to ${this.#address}`);
+    } else this.#tell.state("live", `live: connected to ${this.#address}`);
+  }
+}
+
+function wording({ why, since, retryAt, isOver }) {
+  const words = `stale since ${new Date(since).toLocaleTimeString()}: ${why}`;
+  if (isOver) return `${words}. Reload the page to try again`;
+  if (retryAt === null) return words;
+  return `${words}; reconnecting in ${Math.max(0, Math.ceil((retryAt - performance.now()) / 1000))} s`;
 }

@@ -13,14 +13,27 @@ export class Standings {
   season = "";
   players = new Map(); // by id
   matches = new Map(); // by id, in the order of their last change
-  #seq = 0;
+  #seq = 0; // the snapshot's
+  #applied = {}; // by channel: its last event since the snapshot
 
-  // Begins again with a snapshot: the league's /league.json.
-  load({ season, seq, players, matches }) {
+  // Begins again with a snapshot: the league's /league.json, or what `save` gave.
+  load({ season, seq, applied = {}, players, matches }) {
     this.season = season;
     this.#seq = seq;
+    this.#applied = { ...applied };
     this.players = new Map(players.map((player) => [player.id, player]));
     this.matches = new Map(matches.map((match) => [match.matchId, match]));
+  }
+
+  // All that is known, for `load`.
+  save() {
+    const [players, matches] = [[...this.players.values()], [...this.matches.values()]];
+    return { season: this.season, seq: this.#seq, applied: this.#applied, players, matches };
+  }
+
+  // How many matches have been played.
+  get played() {
+    return [...this.players.values()].reduce((sum, { wins, draws, losses }) => sum + wins + draws + losses, 0) / 2;
   }
 
   // The run that an event comes from, where it is not the one that is shown; else "".
@@ -32,7 +45,11 @@ export class Standings {
   // Takes an event; false where it does not fit to what is known, and a new snapshot is needed.
   apply(event) {
     const number = numberOf(event);
-    if (number && number.seq <= this.#seq) return true; // the snapshot knows it already
+    if (number) {
+      // The snapshot knows it already, or it came before: a channel's events are in order, two channels' are not.
+      if (number.seq <= (this.#applied[event.channel] ?? this.#seq)) return true;
+      this.#applied[event.channel] = number.seq;
+    }
     switch (event.type) {
       case "leaderboard_update":
         return this.#move(event.data);
