@@ -1,6 +1,7 @@
 # make run    the relay and the example league, to look at; RELAY_PORT=, ADMIN_PORT=, LEAGUE_PORT= choose the ports
 # make test   all checks and tests
 # make faults   breaks Redis, links, relays and clients, and prints who lost what; WORDS="..." chooses the cases
+# make bench   the figures of docs/explanation/figures.md, anew
 # make simulate   random histories of a failing broker, more than the tests have; N= says how many of each kind, SEED=
 #                 where they begin
 # make picture   the README's picture of the league, anew
@@ -14,7 +15,7 @@ DECLARED := setup.py pyproject.toml pulsetw/version.py twisted/plugins/pulsetw_p
 
 export RELAY_PORT ADMIN_PORT LEAGUE_PORT PACE
 
-.PHONY: run test lint unit integration faults picture clean
+.PHONY: run test lint unit integration faults bench picture clean
 
 run: $(VENV)/.installed
 	@$(BIN)/python docs/examples/league/run.py
@@ -40,6 +41,11 @@ integration: $(VENV)/.installed-test unit
 faults: $(VENV)/.installed-test
 	@tests/install redis-server redis-server
 	$(BIN)/python -m tests.faults $(WORDS)
+
+bench: $(VENV)/.installed-test
+	@tests/install redis-server redis-server
+	$(BIN)/python -m tests.bench.comeback
+	$(BIN)/python -m tests.bench.slow
 
 simulate: $(VENV)/.installed-test
 	$(BIN)/python -m tests.simulator $(or $(N),100000) $(or $(SEED),0)
