@@ -13,8 +13,8 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.integration.league import LIMIT_MS, chromium
 from tests.integration.processes import ROOT, RelayProcess, free_port
-from tests.integration.test_league_page import LIMIT_MS, browser  # noqa: F401 -- a fixture
 
 VECTORS = (ROOT / "tests" / "vectors" / "client.json").read_text()
 
@@ -71,7 +71,13 @@ class Handler(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:  # noqa: F811 -- a fixture
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
     folder = str(ROOT / "pulsetw" / "web")
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder)) as server:
         thread = threading.Thread(target=server.serve_forever)
