@@ -136,6 +136,10 @@ class RelayProcess:
         """Publishes over HTTP."""
         return await ask(f"{self.admin}/api/v1/publish", event)
 
+    async def publish_batch(self, events: list[dict[str, object]]) -> tuple[int, dict[str, str], Any]:
+        """Publishes many over HTTP."""
+        return await ask(f"{self.admin}/api/v1/batch", {"events": events})
+
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
