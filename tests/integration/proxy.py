@@ -75,6 +75,7 @@ class Pair:
         self.subscribes = False
         self._sides: dict[str, Any] = {}
         self._early: list[bytes] = []
+        self._is_cut = False
 
     def opened(self, side: "_Side") -> None:
         self._sides[side.direction] = side
@@ -87,7 +88,7 @@ class Pair:
             connecting: Deferred[Any] = endpoint.connect(factory)
             connecting.addErrback(lambda _: self.cut())
             return
-        if UP not in self._sides:
+        if UP not in self._sides or self._is_cut:
             side.transport.abortConnection()
             return
         for data in self._early:
@@ -113,6 +114,8 @@ class Pair:
             self.cut()
 
     def cut(self) -> None:
+        # The side towards the server may still be connecting.
+        self._is_cut = True
         for side in list(self._sides.values()):
             side.transport.abortConnection()
 
