@@ -45,10 +45,10 @@ class BrokerStatus:
 class IReceiver(Interface):
     """Takes what a broker brings. Its methods return nothing, do not raise, and may call the broker back."""
 
-    def received(channel: str, payload: bytes, position: Position | None) -> None:
+    def received(channel: str, payload: bytes) -> None:
         """One publication without a place in a log, of a channel that is subscribed.
 
-        It comes once, however many names and patterns match it. `position` is None; a stranger cannot make one.
+        It comes once, however many names and patterns match it.
         """
 
     def appended(channel: str, entry: Entry) -> None:
@@ -288,6 +288,10 @@ class Wire:
 
     dialect: "IDialect"
     frame: Callable[[bytes], bytes] = field(repr=False)
+
+    def message(self, message: Message) -> bytes:
+        """The finished bytes of anything that a client is told, but publications."""
+        return self.frame(self.dialect.encode(message))
 
     def publication(self, publication: Publication) -> bytes:
         """The finished bytes of a publication."""

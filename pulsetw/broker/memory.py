@@ -168,7 +168,7 @@ class MemoryBroker:
                     if isinstance(publication, Entry):
                         self._receiver.appended(channel, publication)
                     else:
-                        self._receiver.received(channel, publication, None)
+                        self._receiver.received(channel, publication)
 
     def _wants(self, channel: str, publication: bytes | Entry) -> bool:
         needs_history = isinstance(publication, Entry)

@@ -22,6 +22,7 @@ from pulsetw.hub.cursor import Cursor, before, excludes, has_read
 from pulsetw.hub.resuming import Beginning, lacks, newest, resume
 from pulsetw.hub.ring import Item, Ring
 from pulsetw.hub.sent import Unsent
+from pulsetw.hub.telling import tell_all
 from pulsetw.interfaces import Wire
 from pulsetw.model import Lineage, Notice, Position, Publication
 
@@ -365,12 +366,13 @@ class Channel:
     def _announce(self, notice: Notice) -> int:
         """Tells all who are not behind; how many they are."""
         told = [connection for group in self._current.values() for connection in group]
-        for connection in told:
-            self._tell(connection, notice)
-        return len(told)
+        return tell_all(told, lambda: self._gap(notice))
 
     def _tell(self, connection: Connection, notice: Notice) -> None:
-        connection.tell(Gap(self.name, notice, self._reload_after_ms(notice.reason)))
+        connection.tell(self._gap(notice))
+
+    def _gap(self, notice: Notice) -> Gap:
+        return Gap(self.name, notice, self._reload_after_ms(notice.reason))
 
     def _fall_behind(self, connection: Connection, number: int, stood: Position | None) -> None:
         joined = self._current[connection.wire].pop(connection)

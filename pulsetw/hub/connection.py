@@ -137,7 +137,7 @@ class Connection:
         """Sends anything that is no publication."""
         if isinstance(message, Failed):
             self._members.refused(message.error.code)
-        self.transport.send(self.wire.frame(self.wire.dialect.encode(message)))
+        self.transport.send(self.wire.message(message))
 
     def push(self, channel: str, data: bytes) -> bool:
         """Sends a publication of a channel in which it has no cursor.

@@ -22,6 +22,7 @@ from pulsetw.hub.reading import Reading
 from pulsetw.hub.reloading import Reloading
 from pulsetw.hub.rings import Rings
 from pulsetw.hub.sweep import Sweep
+from pulsetw.hub.telling import tell_all
 from pulsetw.interfaces import IChannels, IFollower, ITransport, Wire
 from pulsetw.model import Event, Lineage, Notice, Position, Publication
 from pulsetw.policy.identity import Anonymous, identify
@@ -165,9 +166,7 @@ class Hub:
             self._gaps += following.channel.noticed(notice)
         elif audience is Audience.USER:
             gap = Gap(channel, notice, self._reloading.after_ms(notice.reason))
-            for connection in [connection for user in self._users.values() for connection in user]:
-                self._gaps += 1
-                connection.tell(gap)
+            self._gaps += tell_all([each for user in self._users.values() for each in user], lambda: gap)
 
     def cut(self, channel: str, notice: Notice) -> None:
         """See `IFollower.cut`."""
@@ -179,14 +178,12 @@ class Hub:
     def stale(self, since_ms: int) -> None:
         """See `IFollower.stale`."""
         self._stale_since = since_ms
-        for connection in tuple(self._connections.values()):
-            self._tell_staleness(connection)
+        self._tell_staleness(*self._connections.values())
 
     def fresh(self) -> None:
         """See `IFollower.fresh`."""
         self._stale_since = None
-        for connection in tuple(self._connections.values()):
-            self._tell_staleness(connection)
+        self._tell_staleness(*self._connections.values())
 
     def join(self, connection: Connection, command: Subscribe) -> Deferred[Standing]:
         """See `pulsetw.hub.connection.Members.join`. Fails with `CommandError` when it takes too long."""
@@ -354,11 +351,14 @@ class Hub:
             following.begin()
         return following
 
-    def _tell_staleness(self, connection: Connection) -> None:
-        """What has changed since it was told last; a choked one is told when it has drained."""
-        if connection.stale_since != self._stale_since and not connection.is_choked:
-            connection.stale_since = self._stale_since
-            connection.tell(Fresh() if self._stale_since is None else Stale(self._stale_since))
+    def _tell_staleness(self, *connections: Connection) -> None:
+        """What has changed since they were told last; a choked one is told when it has drained."""
+        since = self._stale_since
+        state = Fresh() if since is None else Stale(since)
+        told = [each for each in connections if each.stale_since != since and not each.is_choked]
+        for connection in told:
+            connection.stale_since = since
+        tell_all(told, lambda: state)
 
     def _release(self, following: Following) -> None:
         """Follows a channel no more that nobody wants; those with a fixed name are always following."""

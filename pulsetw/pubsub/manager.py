@@ -194,7 +194,7 @@ class PubSubManager:
             return fail(error)
         return self._broker.sync(channel, position, limit).addCallback(partial(self._reception.excerpt, channel))
 
-    def received(self, channel: str, payload: bytes, position: Position | None) -> None:  # noqa: ARG002
+    def received(self, channel: str, payload: bytes) -> None:
         """See `IReceiver.received`."""
         self._reception.received(channel, payload)
 
@@ -234,6 +234,7 @@ class PubSubManager:
             ``is_healthy``, ``publisher_ready``, ``subscriber_ready``, ``active_subscriptions``,
             ``reconnect_attempts`` (failed in a row), ``gave_up``, ``reason`` ("" when healthy), ``round_trip_ms``
             (None = none yet), ``round_trip_age_s`` (since the last one; None = none yet), ``waiting_publishes``,
+            ``outbox_events`` (they wait for the broker), ``outbox_dropped`` (it refused them for good after that),
             ``broker`` (its address without password).
         """
         status = self._broker.status()

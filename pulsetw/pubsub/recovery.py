@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pulsetw.errors import BrokerAway, BrokerError
+from pulsetw.errors import BrokerAway, BrokerError, BrokerRefused
 from pulsetw.model import Entry, Lineage, Notice, Page, Position
 from pulsetw.policy.recovery import Ask, Consumer, Cut, Deliver, Effect, Past, Placed, Tell
 
@@ -137,7 +137,8 @@ class Recovery:
         """The broker is there again; every subscription that stood stands again.
 
         Returns:
-            Fires when all channels have caught up, or when the next `ready` comes.
+            Fires when all channels have caught up, however often the broker is lost until then. One whose log the
+            broker refuses to give, a damaged one, is not waited for.
         """
         self._is_up = True
         for name in tuple(self._behind):
@@ -174,6 +175,8 @@ class Recovery:
                 live.errback(BrokerAway("shut down before the channel's log was read"))
 
     def _carry_out(self, found: _Channel, effects: list[Effect]) -> None:
+        if found.is_subscribed and not found.consumer.is_live:
+            self._behind.add(found.name)
         for effect in effects:
             # Whoever is told may remove the channel.
             if self._channels.get(found.name) is not found:
@@ -203,8 +206,6 @@ class Recovery:
             self._behind.discard(found.name)
             self._fire(found)
             self._look_whether_caught_up()
-        elif not found.consumer.is_live:
-            self._behind.add(found.name)
 
     def _ask(self, found: _Channel, ask: Ask) -> None:
         asked = self._gate.run(self._sync, found.name, ask.position, _PAGE_ENTRIES)
@@ -222,6 +223,9 @@ class Recovery:
     def _failed(self, failure: Failure, found: _Channel, number: int) -> None:
         """The link may be fine: it is asked again a little later. If it is not, this question does not count then."""
         failure.trap(BrokerError)
+        if failure.check(BrokerRefused) and found.name in self._behind:
+            self._behind.discard(found.name)
+            self._look_whether_caught_up()
 
         def again() -> None:
             self._again.discard(call)

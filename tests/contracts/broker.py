@@ -11,7 +11,7 @@ from zope.interface.verify import verifyObject
 
 from pulsetw.errors import BrokerAway
 from pulsetw.interfaces import IBroker, IReceiver
-from pulsetw.model import Entry, Position
+from pulsetw.model import Entry
 
 
 @implementer(IReceiver)
@@ -39,8 +39,7 @@ class Recorder:
     def is_ready(self) -> bool:
         return self.states[-1:] == ["ready"]
 
-    def received(self, channel: str, payload: bytes, position: Position | None) -> None:
-        assert position is None
+    def received(self, channel: str, payload: bytes) -> None:
         self.calls.append(("received", channel, payload))
         self.on_received(channel, payload)
 

@@ -40,7 +40,7 @@ class ServersTests(SynchronousTestCase):
 
     def hear(self, **data):
         envelope = {"type": "disconnect_player", "serverId": "other", "data": data}
-        self.pubsub.received("system:events", json.dumps(envelope).encode(), None)
+        self.pubsub.received("system:events", json.dumps(envelope).encode())
 
     def test_a_server_says_that_it_came_lives_and_leaves(self):
         """With its name, its version, its age in seconds and its clients."""

@@ -225,7 +225,7 @@ class RedisBroker:
     def _received(self, channel: str, payload: bytes) -> None:
         if self._receiver is not None:
             with self._log.failureHandler("the receiver failed"):
-                self._receiver.received(channel, payload, None)
+                self._receiver.received(channel, payload)
 
     def _appended(self, channel: str, entry: Entry) -> None:
         if self._receiver is not None:

@@ -12,12 +12,17 @@ from pulsetw.model import Event, Publication
 
 
 class CountingDialect:
-    """Encodes a publication as its id, and counts."""
+    """Encodes a publication as its id, and anything else as a number of it; counts both."""
 
     name = "counting"
 
     def __init__(self):
         self.encoded = 0
+        self.told = []
+
+    def encode(self, message):
+        self.told.append(message)
+        return b"~%d" % (len(self.told) - 1)
 
     def encode_publication(self, publication):
         self.encoded += 1
@@ -37,9 +42,12 @@ class FakeConnection:
 
     def send(self, data):
         self.sends += 1
-        messages = data.decode().split()
-        self.got += messages
-        self.room -= len(messages)
+        for message in data.decode().split():
+            if message.startswith("~"):
+                self.tell(self.wire.dialect.told[int(message[1:])])
+            else:
+                self.got.append(message)
+                self.room -= 1
 
     def tell(self, message):
         assert isinstance(message, Gap)

@@ -26,9 +26,12 @@ class Client:
         return self.room <= 0
 
     def send(self, data):
-        messages = data.decode().split()
-        self.got += messages
-        self.room -= len(messages)
+        for message in data.decode().split():
+            if message.startswith("~"):
+                self.tell(self.wire.dialect.told[int(message[1:])])
+            else:
+                self.got.append(message)
+                self.room -= 1
 
     def tell(self, message):
         assert isinstance(message, Gap)

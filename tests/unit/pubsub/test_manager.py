@@ -142,7 +142,7 @@ class PlayerTests(ManagerTests):
 class SubscribeTests(ManagerTests):
     def receive(self, channel, type="headline", data=None):
         text = json.dumps({"type": type, "data": data or {}, "serverId": "other"})
-        self.broker.receiver.received(channel, text.encode(), None)
+        self.broker.receiver.received(channel, text.encode())
 
     def test_channels_and_patterns(self):
         """A callback gets an event once, however many of its names match."""
@@ -418,7 +418,7 @@ class OutageTests(ManagerTests):
         self.clock.advance(0)
         self.come_back()
         (_, _, here), (_, _, both) = self.broker.published
-        self.manager.received("here:a", here, None)
+        self.manager.received("here:a", here)
         self.manager.appended("both:a", Entry(LINE.at(1), "b", both))
         self.assertEqual(self.heard(), [("h", True), ("b", True), ("b", False)])
         self.assertEqual(heard, ["b"])

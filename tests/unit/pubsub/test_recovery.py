@@ -4,7 +4,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pulsetw.errors import BrokerAway
+from pulsetw.errors import BrokerAway, BrokerRefused
 from pulsetw.model import Branch, Entry, Lineage, Page
 from pulsetw.pubsub.recovery import Recovery
 
@@ -123,6 +123,27 @@ class RecoveryTests(SynchronousTestCase):
         self.assertTrue(self.recovery.appended("a", entry(3)))
         self.assertEqual(self.reader.calls[1:], [("a", 1), ("a", 2), ("a", 3), ("a", "placed", 3)])
         self.assertFalse(self.recovery.appended("b", entry(1)))
+
+    def test_a_damaged_log_keeps_only_its_own_channel_waiting(self):
+        """The others have caught up; the damaged one is asked again, and stands when it is mended."""
+        damaged = True
+
+        def answer(channel, position, limit):
+            if channel == "bad" and damaged:
+                return fail(BrokerRefused("WRONGTYPE", temporary=False))
+            return succeed(Page(LINE, 0, 0, ()))
+
+        self.answer = answer
+        for name in ("good", "bad"):
+            self.recovery.add(name, strict=True)
+        live = [self.recovery.subscribed(name) for name in ("good", "bad")]
+        self.successResultOf(self.recovery.ready())
+        self.successResultOf(live[0])
+        self.clock.advance(0.25)
+        self.assertNoResult(live[1])
+        damaged = False
+        self.clock.advance(0.25)
+        self.successResultOf(live[1])
 
     def test_a_removed_channel_waits_for_nothing(self):
         """Its subscribers are answered, and the others are not kept waiting."""
