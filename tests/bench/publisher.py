@@ -13,10 +13,11 @@ class Publisher:
         tops: the last offset that was answered, by channel.
         sent_at: when each event was published, by its number.
 
-    Args:
-        port: of the operator's HTTP.
         pace_s: from one event to the next.
         pad: so many bytes of filling in each.
+
+    Args:
+        port: of the operator's HTTP.
     """
 
     def __init__(self, port: int, channels: tuple[str, ...], pace_s: float, pad: int = 0) -> None:
@@ -24,8 +25,8 @@ class Publisher:
         self.sent_at: list[float] = []
         self.paused = False
         self._channels = channels
-        self._pace_s = pace_s
-        self._pad = "x" * pad
+        self.pace_s = pace_s
+        self.pad = pad
         self._due = monotonic()
         self._asked = ""
         self._answer = b""
@@ -49,7 +50,7 @@ class Publisher:
                 self._look()
         now = monotonic()
         if not self._asked and not self.paused and now >= self._due:
-            self._due = max(self._due + self._pace_s, now - 1)
+            self._due = max(self._due + self.pace_s, now - 1)
             self._publish(now)
 
     def go_on(self) -> None:
@@ -62,7 +63,7 @@ class Publisher:
     def _publish(self, now: float) -> None:
         number = len(self.sent_at)
         self._asked = self._channels[number % len(self._channels)]
-        event = {"channel": self._asked, "type": "tick", "id": str(number), "data": {"pad": self._pad}}
+        event = {"channel": self._asked, "type": "tick", "id": str(number), "data": {"pad": "x" * self.pad}}
         body = json.dumps(event).encode()
         head = (
             f"POST /api/v1/publish HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"

@@ -13,6 +13,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from tests.bench.client import Crowd
+from tests.bench.syncs import Syncs
 from tests.integration.processes import RelayProcess
 from tests.integration.redis_server import RedisServer
 
@@ -52,7 +53,7 @@ class World:
         self._stack.callback(close)
 
     def syncs(self) -> int:
-        """How often a log was read since the last `forget_syncs`.
+        """How often any log was read since the last `forget_syncs`.
 
         The sync script calls XREVRANGE once for the newest entry, and once XRANGE, or XREVRANGE for a reader without a
         place. No other script or command of a relay calls either.
@@ -69,6 +70,12 @@ class World:
 
     def forget_syncs(self) -> None:
         self.redis.ask("CONFIG", "RESETSTAT")
+
+    def watch_syncs(self) -> Syncs:
+        """Counts by relay and channel, from now on."""
+        syncs = Syncs(self.redis)
+        self._stack.callback(syncs.close)
+        return syncs
 
     def __enter__(self) -> Self:
         return self

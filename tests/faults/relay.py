@@ -14,43 +14,37 @@ from pulsetw.policy import recovery
 from pulsetw.pubsub import recovery as driving
 
 
+class Deaf(recovery.Consumer):
+    """Reads the log when it begins, and never again: plain pub/sub."""
+
+    def subscribed(self) -> list[Any]:
+        if self.position is None:
+            return super().subscribed()
+        self.is_live = True
+        return []
+
+    def pushed(self, entry: Any) -> list[Any]:
+        if self.position is None:
+            return super().pushed(entry)
+        self.position = entry.position
+        return [recovery.Deliver(entry)]
+
+
+class Counting(Deaf):
+    """Believes that offsets alone say what is new."""
+
+    def pushed(self, entry: Any) -> list[Any]:
+        is_old = self.position is not None and entry.position.offset <= self.position.offset
+        return [] if is_old else super().pushed(entry)
+
+
 def no_reading() -> None:
-    """After a loss of the link the log is not read: plain pub/sub."""
-
-    class Deaf(recovery.Consumer):
-        def subscribed(self) -> list[Any]:
-            if self.position is None:
-                return super().subscribed()
-            self.is_live = True
-            return []
-
-        def pushed(self, entry: Any) -> list[Any]:
-            if self.position is None:
-                return super().pushed(entry)
-            self.position = entry.position
-            return [recovery.Deliver(entry)]
-
+    """After a loss of the link the log is not read."""
     driving.Consumer = Deaf  # type: ignore[misc]
 
 
 def no_epochs() -> None:
-    """Offsets alone say what is new."""
-
-    class Counting(recovery.Consumer):
-        def subscribed(self) -> list[Any]:
-            if self.position is None:
-                return super().subscribed()
-            self.is_live = True
-            return []
-
-        def pushed(self, entry: Any) -> list[Any]:
-            if self.position is None:
-                return super().pushed(entry)
-            if entry.position.offset <= self.position.offset:
-                return []
-            self.position = entry.position
-            return [recovery.Deliver(entry)]
-
+    """Whether an offset still means what it meant is not looked at."""
     driving.Consumer = Counting  # type: ignore[misc]
 
 

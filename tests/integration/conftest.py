@@ -1,16 +1,33 @@
-"""What pytest-twisted does not look at: what a test leaves behind in the reactor and in the log."""
+"""Fixtures of several files, and what pytest-twisted does not look at: what a test leaves behind."""
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
+from playwright.sync_api import Browser
 from twisted.logger import LogEvent, globalLogPublisher
 
+from tests.integration.league import Demo, chromium, demonstration
 from tests.integration.waiting import until
 
 TURNS_S = 0.3  # for what was aborted at the end of the test to be gone; too short for a forgotten timer to run out
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window."""
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    """The example league without a relay, which is on memory when it is started."""
+    with demonstration(tmp_path) as demo:
+        yield demo
 
 
 def _left(reactor: Any) -> set[Any]:

@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.integration.league import LIMIT_MS, chromium
+from tests.integration.league import LIMIT_MS
 from tests.integration.processes import ROOT, RelayProcess, free_port
 
 VECTORS = (ROOT / "tests" / "vectors" / "client.json").read_text()
@@ -68,12 +68,6 @@ class Handler(SimpleHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -1,27 +1,12 @@
 """The example league: a real relay, a real league, and its page in headless Chromium."""
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.integration.league import Demo, agree, chromium, demonstration, loads_of, opened, says, scripted
+from tests.integration.league import Demo, agree, loads_of, opened, says, scripted
 
 ORDER = "[...document.querySelectorAll('#table tr')].map((row) => row.dataset.key).join()"
-
-
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
-    with demonstration(tmp_path) as demo:
-        yield demo
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def table_moves(page: Page) -> None:

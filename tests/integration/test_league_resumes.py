@@ -6,20 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.integration.league import START, Demo, agree, chromium, demonstration, loads_of, opened, says, scripted
+from tests.integration.league import START, Demo, agree, demonstration, loads_of, opened, says, scripted
 from tests.integration.redis_server import RedisServer
-
-
-@pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Demo]:
-    with demonstration(tmp_path) as demo:
-        yield demo
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -4,15 +4,15 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from pulsetw.broker.redis.history import Unreadable, publish_words, read_position
 from pulsetw.broker.redis.link import Link
 from pulsetw.broker.redis.options import RedisOptions
-from pulsetw.broker.redis.replies import ErrorReply, NoReply
+from pulsetw.broker.redis.outcomes import cancelled, not_answered, not_understood
+from pulsetw.broker.redis.replies import NoReply
 from pulsetw.broker.redis.scripts import HEARTBEAT
 from pulsetw.catalogue.rule import History
-from pulsetw.errors import BrokerAway, BrokerRefused, OutcomeUnknown
+from pulsetw.errors import BrokerAway
 from pulsetw.model import Position
 
 # A server that is gone is forgotten after so many intervals.
@@ -65,14 +65,17 @@ class Publisher:
             return fail(BrokerAway(problem))
         self._in_flight += 1
         self._in_flight_bytes += len(payload)
-        result: Deferred[Position | None] = Deferred(_cancelled)
+        result: Deferred[Position | None] = Deferred(cancelled)
         wire = self._options.prefix + channel
         if history is None:
             answer = connection.ask("PUBLISH", wire, payload)
         else:
             answer = connection.ask(*publish_words(wire, event_id, payload, history, self._new_epoch()))
         answer.addBoth(self._landed, len(payload)).addCallbacks(
-            self._answered, self._failed, callbackArgs=(result, history is not None), errbackArgs=(result,)
+            self._answered,
+            not_answered,
+            callbackArgs=(result, history is not None),
+            errbackArgs=(result, self._link, "a publish"),
         )
         answer.addErrback(lambda failure: self._log.failure("a publish failed in our own code", failure))
         return result
@@ -101,22 +104,10 @@ class Publisher:
         try:
             position = _read(answer, has_position)
         except Unreadable:
-            # One answer too few or too many came before: no answer on this connection can be trusted any more.
-            self._link.abort("Redis's answers do not belong to what was asked")
-            _fail(result, OutcomeUnknown("the answer belonged to something else"))
+            not_understood(result, self._link)
         else:
             if not result.called:
                 result.callback(position)
-
-    def _failed(self, failure: Failure, result: Deferred[Position | None]) -> None:
-        failure.trap(ErrorReply, NoReply)
-        error = failure.value
-        if isinstance(error, ErrorReply):
-            _fail(result, BrokerRefused(error.message, temporary=error.temporary))
-            if error.renew:
-                self._link.abort(f"Redis refused a publish: {error}")
-        else:
-            _fail(result, OutcomeUnknown(f"the connection ended before the answer: {self._link.reason}"))
 
 
 def _read(answer: object, has_position: bool) -> Position | None:
@@ -125,12 +116,3 @@ def _read(answer: object, has_position: bool) -> Position | None:
     if not isinstance(answer, int):
         raise Unreadable(f"no number of receivers: {answer!r:.100}")
     return None
-
-
-def _cancelled(result: Deferred[Position | None]) -> None:
-    result.errback(OutcomeUnknown("cancelled after it was sent"))
-
-
-def _fail(result: Deferred[Position | None], error: Exception) -> None:
-    if not result.called:
-        result.errback(error)

@@ -6,13 +6,12 @@ from collections.abc import Callable
 from attrs import frozen
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from pulsetw.broker.redis.history import Unreadable, read_page, sync_words
 from pulsetw.broker.redis.link import Link
+from pulsetw.broker.redis.outcomes import cancelled, fail_result, not_answered, not_understood
 from pulsetw.broker.redis.protocol import Word
-from pulsetw.broker.redis.replies import ErrorReply, NoReply
-from pulsetw.errors import BrokerAway, BrokerRefused, OutcomeUnknown
+from pulsetw.errors import BrokerAway, BrokerRefused
 from pulsetw.model import Page, Position
 
 # Pages can be large, and heartbeats and publishes wait behind those that are under way.
@@ -55,7 +54,7 @@ class Reader:
             return fail(BrokerAway(f"not connected: {self._link.reason}"))
         if len(self._waiting) >= MAX_WAITING:
             return fail(BrokerAway(f"{MAX_WAITING} logs wait to be read"))
-        result: Deferred[Page] = Deferred(_cancelled)
+        result: Deferred[Page] = Deferred(cancelled)
         words = sync_words(self._prefix + channel, position, limit, self._new_epoch())
         self._waiting.append(_Question(words, result))
         self._go_on()
@@ -65,7 +64,7 @@ class Reader:
         """The connection cannot be used any more: what waits fails."""
         waiting, self._waiting = self._waiting, deque()
         for question in waiting:
-            _fail(question.result, BrokerAway(f"the connection ended: {self._link.reason}"))
+            fail_result(question.result, BrokerAway(f"the connection ended: {self._link.reason}"))
 
     def _go_on(self) -> None:
         while self._waiting and self._in_flight < MAX_IN_FLIGHT and self._link.connection is not None:
@@ -75,7 +74,10 @@ class Reader:
             self._in_flight += 1
             answer = self._link.connection.ask(*question.words)
             answer.addBoth(self._landed).addCallbacks(
-                self._answered, self._failed, callbackArgs=(question.result,), errbackArgs=(question.result,)
+                self._answered,
+                not_answered,
+                callbackArgs=(question.result,),
+                errbackArgs=(question.result, self._link, "a sync"),
             )
             answer.addErrback(lambda failure: self._log.failure("a sync failed in our own code", failure))
 
@@ -89,29 +91,9 @@ class Reader:
             page = read_page(answer)
         except Unreadable as error:
             if isinstance(answer, list):
-                _fail(result, BrokerRefused(f"the log is damaged: {error}", temporary=False))
+                fail_result(result, BrokerRefused(f"the log is damaged: {error}", temporary=False))
             else:
-                self._link.abort("Redis's answers do not belong to what was asked")
-                _fail(result, OutcomeUnknown("the answer belonged to something else"))
+                not_understood(result, self._link)
         else:
             if not result.called:
                 result.callback(page)
-
-    def _failed(self, failure: Failure, result: Deferred[Page]) -> None:
-        failure.trap(ErrorReply, NoReply)
-        error = failure.value
-        if isinstance(error, ErrorReply):
-            _fail(result, BrokerRefused(error.message, temporary=error.temporary))
-            if error.renew:
-                self._link.abort(f"Redis refused a sync: {error}")
-        else:
-            _fail(result, OutcomeUnknown(f"the connection ended before the answer: {self._link.reason}"))
-
-
-def _cancelled(result: Deferred[Page]) -> None:
-    result.errback(OutcomeUnknown("cancelled"))
-
-
-def _fail(result: Deferred[Page], error: Exception) -> None:
-    if not result.called:
-        result.errback(error)

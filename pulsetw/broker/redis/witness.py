@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from pulsetw.broker.redis.link import Link, LinkUse
 from pulsetw.broker.redis.options import RedisOptions
+from pulsetw.broker.redis.outcomes import fail_result
 from pulsetw.broker.redis.protocol import Connection
 from pulsetw.broker.redis.replies import ErrorReply, NoReply
 from pulsetw.errors import OutcomeUnknown
@@ -180,5 +181,4 @@ def _cancelled(result: Deferred[None]) -> None:
 
 
 def _fail(result: Deferred[None], why: str) -> None:
-    if not result.called:
-        result.errback(OutcomeUnknown(why))
+    fail_result(result, OutcomeUnknown(why))
