@@ -26,7 +26,8 @@ class Setting:
         proxy: between relays and master.
         replica: the master's, where the case has one.
         replication: the proxy between both.
-        guarded: a master with two replicas and three Sentinels, where the case has them; then the relays use these.
+        guarded: a master behind a proxy, two replicas and three Sentinels, where the case has them; then the relays
+            use these.
     """
 
     world: World
@@ -300,11 +301,81 @@ async def sentinel_zombie(at: Setting) -> None:
     await at.world.rest(1)
 
 
+@case("Sentinel: failover that loses 1.5 s", "sentinel", guarded=True)
+async def sentinel_lag(at: Setting) -> None:
+    assert at.guarded is not None
+    assert at.guarded.proxy is not None
+    at.guarded.proxy.blocked = (b"REPLCONF",)
+    await at.world.rest(0.8)
+    for pair in at.guarded.proxy.subscribers():
+        if b"pulsetw" in pair.said:
+            pair.silent |= {UP, DOWN}
+    await at.world.rest(0.7)
+    at.guarded.servers[0].stop()
+    await at.guarded.elected()
+
+
+@case("Sentinel: split brain", "sentinel", guarded=True, min_replicas_to_write="1", min_replicas_max_lag="2")
+async def split_brain(at: Setting) -> None:
+    """Relays reach the old master, replicas and Sentinels do not."""
+    assert at.guarded is not None
+    assert at.guarded.proxy is not None
+    at.guarded.proxy.blocked = (b"REPLCONF", b"sentinel-")
+    await at.guarded.elected()
+    await at.world.flows()
+    at.guarded.proxy.blocked = ()
+    at.guarded.proxy.cut()
+    await at.world.rest(1)
+
+
+@case("a subscriber's output buffer exceeded, 3 times", "link")
+async def output_buffer(at: Setting) -> None:
+    at.redis.ask("CONFIG", "SET", "client-output-buffer-limit", "pubsub 20000 0 0")
+    for _ in range(3):
+        # A stranger's message, which relays drop: it is no event.
+        at.redis.ask("PUBLISH", CHANNEL, b"x" * 60_000)
+        await at.world.rest(0.7)
+
+
+@case("everything evicted for 1 s", "data", maxmemory_policy="allkeys-random")
+async def evicted(at: Setting) -> None:
+    at.redis.ask("CONFIG", "SET", "maxmemory", "1mb")
+    await at.world.rest(1)
+    at.redis.ask("CONFIG", "SET", "maxmemory", "0")
+
+
+@case("the log expired while the links are cut", "data")
+async def expired(at: Setting) -> None:
+    for pair in at.proxy.subscribers():
+        pair.silent |= {UP, DOWN}
+    await at.world.rest(0.5)
+    at.redis.ask("PEXPIRE", LOG, "1")
+    await at.world.rest(1)
+
+
+@case("LOADING for a while", "redis", key_load_delay="20000", loading_process_events_interval_bytes="1024")
+async def loading(at: Setting) -> None:
+    await at.world.rest(1)
+    at.redis.ask("SAVE")
+    at.redis.stop()
+    await deferToThread(at.redis.start)
+
+
+@case("clients stopped for 3 s", "client")
+async def clients_stopped(at: Setting) -> None:
+    for listener in at.world.listeners:
+        listener.read(reads=False)
+    await at.world.rest(3)
+    for listener in at.world.listeners:
+        listener.read(reads=True)
+
+
 CONTROLS = {
     "subscribers half-open": "no reading",
     "publishers half-open, answers lost": "no ids",
     "Redis killed, back empty": "no epochs",
     "failover that loses 1.5 s, fast and strict": "no notices",
+    "Sentinel: failover that loses 1.5 s": "no notices",
     "an outage longer than the history": "no notices",
     "a relay killed": "no positions",
     "clients gone without a word, 5 times": "no positions",

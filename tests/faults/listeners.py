@@ -87,6 +87,11 @@ class BareListener:
         if self._client is not None:
             self._client.transport.abortConnection()
 
+    def read(self, *, reads: bool) -> None:
+        """Stops reading, or goes on."""
+        if self._client is not None:
+            (self._client.transport.resumeProducing if reads else self._client.transport.pauseProducing)()
+
     def heard(self, message: dict[str, Any]) -> None:
         now = _reactor().seconds()
         op = message.get("op")
@@ -173,6 +178,12 @@ class OurListener:
         """Loses the connection without a word."""
         if self._way.protocol is not None and self._way.protocol.transport is not None:
             self._way.protocol.transport.abortConnection()
+
+    def read(self, *, reads: bool) -> None:
+        """Stops reading, or goes on."""
+        if self._way.protocol is not None and self._way.protocol.transport is not None:
+            transport = self._way.protocol.transport
+            (transport.resumeProducing if reads else transport.pauseProducing)()
 
     def _got(self, publication: Publication) -> None:
         place = publication.position

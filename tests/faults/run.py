@@ -32,9 +32,11 @@ async def run_case(case: Case, control: str = "") -> Verdict:
             replica.ask("REPLICAOF", "127.0.0.1", proxies[1].port)
             await until(lambda: b"master_link_status:up" in _info(replica), "the replica is there")
         if case.guarded:
-            guarded = Guarded()
+            guarded = Guarded(**case.redis)
             closing.callback(guarded.close)
-            url = (await guarded.start()).url
+            url = (await guarded.start(proxied=True)).url
+            if guarded.proxy is not None:
+                proxies.append(guarded.proxy)
         world = World(folder, url, ack=case.ack, history=case.history, control=control)
         try:
             await world.start()

@@ -8,6 +8,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 UP, DOWN = "up", "down"
+_SAID_BYTES = 4096
 
 
 class Proxy:
@@ -17,6 +18,7 @@ class Proxy:
         pairs: the connections that stand, the oldest first.
         silent: directions in which nothing passes any more and nobody is told, for all connections.
         delay_s: how long each piece waits; order is kept.
+        blocked: of connections whose client said one of these words nothing passes any more, and nobody is told.
     """
 
     def __init__(self, port: int) -> None:
@@ -28,6 +30,7 @@ class Proxy:
         self.pairs: list[Pair] = []
         self.silent: set[str] = set()
         self.delay_s = 0.0
+        self.blocked: tuple[bytes, ...] = ()
         self._listener: Any = None
 
     async def start(self) -> "Proxy":
@@ -66,6 +69,7 @@ class Pair:
         silent: as the proxy's, for this connection alone.
         swallow: this many of the next pieces of the server's answers are lost.
         subscribes: whether the client ever sent SUBSCRIBE.
+        said: the first words of the client.
     """
 
     def __init__(self, proxy: Proxy) -> None:
@@ -73,6 +77,7 @@ class Pair:
         self.silent: set[str] = set()
         self.swallow = 0
         self.subscribes = False
+        self.said = b""
         self._sides: dict[str, Any] = {}
         self._early: list[bytes] = []
         self._is_cut = False
@@ -97,7 +102,9 @@ class Pair:
 
     def passes(self, data: bytes, direction: str) -> None:
         self.subscribes = self.subscribes or (direction == UP and b"SUBSCRIBE" in data)
-        if direction in self.silent | self.proxy.silent:
+        if direction == UP and len(self.said) < _SAID_BYTES:
+            self.said += data[:_SAID_BYTES]
+        if direction in self.silent | self.proxy.silent or any(word in self.said for word in self.proxy.blocked):
             return
         if direction == DOWN and self.swallow:
             self.swallow -= 1

@@ -170,7 +170,8 @@ class RedisBroker:
         """Redis takes no writes: not ready, whatever PUBLISH would answer."""
         self._publisher_ready = False
         self._refusal = f"Redis refuses heartbeats: {error}"
-        if error.renew:
+        # A master that its replicas have left may have been deposed: Sentinel is asked again.
+        if error.renew or (self._options.sentinels and error.code == "NOREPLICAS"):
             self._publisher_link.abort(self._refusal)
         self._tell()
 

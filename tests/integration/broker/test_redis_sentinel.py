@@ -82,3 +82,22 @@ async def test_links_on_two_masters(guarded: Guarded, world: RedisWorld) -> None
         assert await outcome(broker.publish("a", "after", b"after")) is None
         await until(lambda: ("a", b"after") in receiver.received_so_far)
         await broker.stop()
+
+
+@pytest_twisted.ensureDeferred
+async def test_split_brain(nothing_is_left_behind: None, world: RedisWorld) -> None:
+    """A master that only relays still reach: refused heartbeats lead back to Sentinel, and to the new master."""
+    guarded = Guarded(min_replicas_to_write="1", min_replicas_max_lag="2")
+    try:
+        await guarded.start(proxied=True)
+        assert guarded.proxy is not None
+        broker = world.make(guarded.url)
+        receiver = await world.ready(broker, "a")
+        guarded.proxy.blocked = (b"REPLCONF", b"sentinel-")
+        master = await guarded.elected()
+        await until(lambda: _relay_links(master) >= 2, "both links are on the new master", BACK_WITHIN_S)
+        await until(lambda: receiver.is_ready, "ready there", BACK_WITHIN_S)
+        assert _relay_links(guarded.servers[0]) == 0
+        await guarded.proxy.stop()
+    finally:
+        guarded.close()
