@@ -176,7 +176,7 @@ class IFollower(Interface):
         """The broker is away, since so many milliseconds after 1970: nothing that happens elsewhere comes in."""
 
     def fresh() -> None:
-        """It is back, and what was missed has been given or told."""
+        """It is back, and what was missed has been given or told, but on channels whose log is damaged."""
 
 
 @frozen

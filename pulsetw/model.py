@@ -119,8 +119,9 @@ class Notice:
     Attributes:
         reason: ``epoch`` (the count began anew), ``branch`` (what the consumer had read is on a branch that is not
             known any more), ``failover`` (a new master may lack what the old one acknowledged), ``diverged`` (what the
-            consumer had read last is on a dead branch), ``trimmed`` (the history is too short), ``slow`` (the
-            consumer could not keep up), ``broker`` (a channel without history, and the broker was away).
+            consumer had read last is on a dead branch), ``trimmed`` (the history is too short), ``dropped`` (this
+            server cannot give the event on: it is too long here, or none), ``slow`` (the consumer could not keep up),
+            ``broker`` (a channel without history, and the broker was away).
         start: the last place that the consumer got; None = unknown.
         end: what follows comes after this place; None = unknown.
     """

@@ -38,8 +38,8 @@ class Rule:
             no positions.
         history_age_s: for how long after the last publication, in seconds, 1 to 2 592 000.
         ack: see `History`.
-        strict: whether subscribers are told at each failover that something may be missing; with ``durable`` and
-            ``window`` nothing can be, and they are not.
+        strict: whether subscribers are told at each failover that something may be missing; only with ``fast``: with
+            the others a replica has what was acknowledged.
         slow: what a client gets that could not keep up: ``catch_up``, all that the log still has; ``latest``, the
             newest event; ``disconnect``, a good-bye.
         outage: what publishing does while the broker is away: ``fail``, or ``local``, which gives the event to this
@@ -54,6 +54,11 @@ class Rule:
     strict: bool = True
     slow: Slow = "catch_up"
     outage: Outage = "fail"
+
+    @property
+    def tells_failovers(self) -> bool:
+        """Whether a failover may have lost what was acknowledged, and subscribers want to know."""
+        return self.strict and self.ack == "fast"
 
     @property
     def history(self) -> History | None:

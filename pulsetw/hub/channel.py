@@ -17,21 +17,20 @@ from attrs import evolve
 from pulsetw.catalogue.rule import Slow
 from pulsetw.commands import Gap
 from pulsetw.errors import Disconnect, DisconnectCode
+from pulsetw.hub.ahead import Ahead
+from pulsetw.hub.branches import Branches
 from pulsetw.hub.connection import Connection
-from pulsetw.hub.cursor import Cursor, before, excludes, has_read
+from pulsetw.hub.cursor import Cursor, before, excludes
+from pulsetw.hub.reloading import at_once
 from pulsetw.hub.resuming import Beginning, lacks, newest, resume
 from pulsetw.hub.ring import Item, Ring
 from pulsetw.hub.sent import Unsent
+from pulsetw.hub.subscribers import Subscribers
 from pulsetw.hub.telling import tell_all
-from pulsetw.interfaces import Wire
 from pulsetw.model import Lineage, Notice, Position, Publication
 
 # So much is joined for one send to somebody who catches up, in bytes: one transport's worth.
 _CATCH_UP_BYTES = 65536
-
-
-def _at_once(reason: str) -> int:  # noqa: ARG001 -- the hub's has one
-    return 0
 
 
 class Channel:
@@ -43,8 +42,9 @@ class Channel:
         max_bytes: int,
         *,
         has_history: bool = False,
+        strict: bool = False,
         slow: Slow = "catch_up",
-        reload_after_ms: Callable[[str], int] = _at_once,
+        reload_after_ms: Callable[[str], int] = at_once,
     ) -> None:
         """An empty channel.
 
@@ -52,6 +52,7 @@ class Channel:
             name: the channel's name.
             max_bytes: how much memory the ring takes.
             has_history: whether the ring is kept with nobody behind.
+            strict: whether a failover is told.
             slow: see `pulsetw.catalogue.Rule`.
             reload_after_ms: from the reason of a notice to when a client should load its state again.
         """
@@ -65,20 +66,18 @@ class Channel:
         self._lineage: Lineage | None = None
         self._position: Position | None = None  # of what was given last
         self._flushed: Position | None = None  # of what was flushed last
-        self._current: dict[Wire, dict[Connection, int]] = {}  # with the item at which each began
-        self._behind: dict[Connection, Cursor] = {}
+        self._subscribers = Subscribers(name)
         self._unsent = Unsent()
-        # They have read on another server, up to an offset that is still to come here.
-        self._ahead: dict[Connection, int] = {}
+        self._strict = strict
+        self._branches = Branches(strict=strict)
+        self._ahead = Ahead()
         self._more_bytes = 0
 
     def __len__(self) -> int:
-        return len(self._behind) + sum(len(group) for group in self._current.values())
+        return len(self._subscribers)
 
     def __iter__(self) -> Iterator[Connection]:
-        for group in tuple(self._current.values()):
-            yield from tuple(group)
-        yield from tuple(self._behind)
+        return iter(self._subscribers)
 
     @property
     def ring_bytes(self) -> int:
@@ -98,30 +97,25 @@ class Channel:
         self.flush()
         here = self._position
         if since is not None:
-            begins = resume(self._ring, self._lineage, here, since)
+            begins = resume(self._ring, self._lineage, here, since, self._branches.doubtful(since))
             if begins.position is not None and here is not None and begins.position.offset > here.offset:
-                self._ahead[connection] = begins.position.offset
+                self._ahead.add(connection, begins.position)
         else:
             begins = newest(self._ring, here, last) if last else Beginning(self._ring.end, here)
         if begins.number == self._ring.end:
-            self._current.setdefault(connection.wire, {})[connection] = begins.number
+            self._subscribers.add(connection, begins.number)
         else:
-            self._behind[connection] = Cursor(begins.number, begins.number, begins.position, is_slow=False)
-            connection.behind.add(self.name)
+            cursor = Cursor(begins.number, begins.number, begins.position, is_slow=False)
+            self._subscribers.add_behind(connection, cursor)
             for start, end in self._ring.dead(begins.number):
                 self._unsent.add(connection, start, end)
         return begins
 
     def remove(self, connection: Connection) -> None:
         """No subscriber any more; what it was not sent yet it does not get."""
-        self._behind.pop(connection, None)
+        self._subscribers.remove(connection)
         self._unsent.remove(connection)
-        self._ahead.pop(connection, None)
-        group = self._current.get(connection.wire)
-        if group is not None:
-            group.pop(connection, None)
-            if not group:
-                del self._current[connection.wire]
+        self._ahead.remove(connection)
         self._trim()
 
     def append(self, publication: Publication) -> None:
@@ -141,16 +135,16 @@ class Channel:
         new = [self._ring.add(publication) for publication in self._new]
         self._new = []
         self._flushed = self._position
-        for wire in self._current:
+        for wire in self._subscribers.current:
             for item in new:
                 self._ring.encode(item, wire)
         is_for_all = not self._ahead and not any(item.firsts or excludes(item) for item in new)
         subscribers = 0
-        for wire, group in tuple(self._current.items()):
+        for wire, group in tuple(self._subscribers.current.items()):
             joined = b"".join([item.encoded[wire] for item in new])
             for connection in tuple(group):
                 if connection.is_choked:
-                    self._fall_behind(connection, start, stood)
+                    self._subscribers.fall_behind(connection, start, stood)
                     continue
                 subscribers += 1
                 if is_for_all:
@@ -158,8 +152,7 @@ class Channel:
                 else:
                     self._send_chosen(connection, group[connection], new)
         if self._ahead and self._position is not None:
-            reached = self._position.offset
-            self._ahead = {each: offset for each, offset in self._ahead.items() if offset > reached}
+            self._ahead.reached(self._position, self._subscribers.behind)
         self._trim()
         return subscribers * len(new)
 
@@ -169,7 +162,7 @@ class Channel:
         Returns:
             The number of deliveries, and of gaps.
         """
-        cursor = self._behind.get(connection)
+        cursor = self._subscribers.behind.get(connection)
         if cursor is None:
             return 0, 0
         deliveries, gaps = 0, 0
@@ -190,9 +183,9 @@ class Channel:
             if data:
                 connection.transport.send(data)
         if cursor.number >= self._ring.end:
-            del self._behind[connection]
-            connection.behind.discard(self.name)
-            self._current.setdefault(connection.wire, {})[connection] = cursor.joined
+            self._subscribers.catch_up(connection)
+            if self._ahead and self._position is not None:
+                self._ahead.reached(self._position, self._subscribers.behind)
         self._trim()
         return deliveries, gaps
 
@@ -206,6 +199,10 @@ class Channel:
         """Where the log stands."""
         self._lineage = lineage
         self._position = lineage.at(top)
+        self._branches.placed(lineage)
+        for connection, place in self._ahead.moved(lineage):
+            start = lineage.start_of(place)
+            self._owe(connection, Notice("diverged", place, None if start is None else lineage.at(start)))
         if not self._new:
             self._flushed = self._position
         if self._ring.floor is None:
@@ -227,10 +224,11 @@ class Channel:
             self._position = self._flushed = notice.end or self._position
             if notice.reason != "trimmed":
                 self._ahead.clear()
-            self._set_choked_behind(start, stood)
+                self._branches.told()
+            self._subscribers.choked_fall_behind(start, stood)
         else:
-            self._set_choked_behind(self._ring.end, None)
-            for cursor in self._behind.values():
+            self._subscribers.choked_fall_behind(self._ring.end, None)
+            for cursor in self._subscribers.behind.values():
                 cursor.number = self._ring.end
                 cursor.owe(notice)
         told = self._announce(notice)
@@ -247,15 +245,20 @@ class Channel:
         fork, here = notice.end, self._position
         if fork is None or here is None:
             return 0
-        self._set_choked_behind(self._ring.end, here)
+        self._subscribers.choked_fall_behind(self._ring.end, here)
         dead = self._ring.cut(fork)
+        end = self._ring.end
+        if self._strict:
+            # Whoever stands before the fork lacks what the old master had acknowledged behind it, as all others do.
+            self._ring.add_notice(Notice("failover", fork, fork))
         self._position = self._flushed = fork
         self._ahead.clear()
-        for connection, cursor in self._behind.items():
-            self._unsent.add(connection, max(cursor.number, dead), self._ring.end)
+        self._branches.told()
+        for connection, cursor in self._subscribers.behind.items():
+            self._unsent.add(connection, max(cursor.number, dead), end)
             if cursor.position is not None and cursor.position.offset > fork.offset:
                 cursor.owe(evolve(notice, start=cursor.position))
-                cursor.position = fork
+                cursor.position, cursor.number = fork, self._ring.end
         told = self._announce(evolve(notice, start=here))
         self._trim()
         return told
@@ -285,10 +288,9 @@ class Channel:
             return
         if start < floor.offset:
             # Numbers below the first are used once more from here on: nobody may stand there, or count on them.
-            for cursor in self._behind.values():
-                cursor.leave_lost(ring.first, floor)
-            for group in self._current.values():
-                group.update({connection: max(joined, ring.first) for connection, joined in group.items()})
+            for cursor in self._subscribers.behind.values():
+                cursor.leave_lost(ring)
+            self._subscribers.begin_at_least(ring.first)
             ring.restore(publications, lineage.at(start))
         if is_all:
             ring.reach = min(start, floor.offset)
@@ -325,7 +327,7 @@ class Channel:
         if publication is None or (publication.exclude and publication.exclude == connection.client):
             return False
         position = publication.position
-        if self._ahead and position is not None and position.offset <= self._ahead.get(connection, 0):
+        if self._ahead and position is not None and self._ahead.has_had(connection, position):
             return False
         return not self._unsent.has_had(connection, joined, item.firsts)
 
@@ -333,7 +335,7 @@ class Channel:
         """Passes over what the ring has no more, and what the rule says; tells of it; the number of gaps."""
         ring, target = self._ring, max(cursor.number, self._ring.first)
         end = ring.floor
-        is_lost = target > cursor.number and not has_read(cursor.position, end)
+        is_lost = ring.has_lost(cursor.number, cursor.position)
         if self._slow == "latest" and cursor.is_slow:
             live = [item for item in ring.live(target) if item.notice or self._is_for(connection, cursor.joined, item)]
             if len(live) > 1 and live[-1].publication is not None:
@@ -363,10 +365,19 @@ class Channel:
                 size += len(pieces[-1])
         return b"".join(pieces), len(pieces)
 
+    def _owe(self, connection: Connection, notice: Notice) -> None:
+        """Tells one, as soon as its transport can take it."""
+        if connection not in self._subscribers.behind and connection.is_choked:
+            self._subscribers.fall_behind(connection, self._ring.end, self._flushed)
+        cursor = self._subscribers.behind.get(connection)
+        if cursor is None:
+            self._tell(connection, notice)
+        else:
+            cursor.owe(notice)
+
     def _announce(self, notice: Notice) -> int:
         """Tells all who are not behind; how many they are."""
-        told = [connection for group in self._current.values() for connection in group]
-        return tell_all(told, lambda: self._gap(notice))
+        return tell_all(self._subscribers.at_end(), lambda: self._gap(notice))
 
     def _tell(self, connection: Connection, notice: Notice) -> None:
         connection.tell(self._gap(notice))
@@ -374,27 +385,15 @@ class Channel:
     def _gap(self, notice: Notice) -> Gap:
         return Gap(self.name, notice, self._reload_after_ms(notice.reason))
 
-    def _fall_behind(self, connection: Connection, number: int, stood: Position | None) -> None:
-        joined = self._current[connection.wire].pop(connection)
-        self._behind[connection] = Cursor(number, joined, stood)
-        connection.behind.add(self.name)
-
-    def _set_choked_behind(self, number: int, stood: Position | None) -> None:
-        """Those who cannot be told now have a cursor from now on."""
-        for group in tuple(self._current.values()):
-            for connection in tuple(group):
-                if connection.is_choked:
-                    self._fall_behind(connection, number, stood)
-
     def _trim(self) -> None:
         """Forgets what nobody needs, and what does not fit."""
         needed = self._ring.first
         if not self.has_history:
-            needed = min((cursor.number for cursor in self._behind.values()), default=self._ring.end)
-            if self._slow == "latest" and self._behind:
+            needed = min((cursor.number for cursor in self._subscribers.behind.values()), default=self._ring.end)
+            if self._slow == "latest" and self._subscribers.behind:
                 needed = max(needed, self._ring.end - 1)
         is_less = self._ring.trim(needed, self._max_bytes + self._more_bytes)
         if is_less and self._slow == "disconnect":
-            for connection, cursor in tuple(self._behind.items()):
+            for connection, cursor in tuple(self._subscribers.behind.items()):
                 if cursor.number < self._ring.first:
                     connection.end(Disconnect(DisconnectCode.SLOW))

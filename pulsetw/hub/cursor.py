@@ -2,7 +2,7 @@
 
 from attrs import define, evolve
 
-from pulsetw.hub.ring import Item
+from pulsetw.hub.ring import Item, Ring
 from pulsetw.model import Notice, Position
 
 
@@ -29,19 +29,13 @@ class Cursor:
         start = notice.start if self.untold is None else self.untold.start
         self.untold = evolve(notice, start=start)
 
-    def leave_lost(self, first: int, floor: Position) -> None:
-        """Steps over what the ring, which begins at `first`, has no more; from now on the numbers before mean others.
-
-        Args:
-            first: the ring's first number.
-            floor: the place before it.
-        """
-        self.joined = max(self.joined, first)
-        if self.number < first:
-            self.number = first
-            if not has_read(self.position, floor):
-                self.owe(Notice("slow", self.position, floor))
-                self.position = floor
+    def leave_lost(self, ring: Ring) -> None:
+        """Steps over what the ring has no more; from now on the numbers before its first mean others."""
+        self.joined = max(self.joined, ring.first)
+        if ring.has_lost(self.number, self.position):
+            self.owe(Notice("slow", self.position, ring.floor))
+            self.position = ring.floor
+        self.number = max(self.number, ring.first)
 
 
 def excludes(item: Item) -> bool:
@@ -53,10 +47,3 @@ def before(item: Item) -> Position | None:
     """The place before a publication."""
     position = item.position
     return None if position is None else evolve(position, offset=position.offset - 1)
-
-
-def has_read(stood: Position | None, place: Position | None) -> bool:
-    """Whether somebody who stands there lacks nothing up to a place."""
-    if stood is None or place is None:
-        return False
-    return stood.epoch == place.epoch and place.offset <= stood.offset

@@ -182,6 +182,7 @@ class Hub:
 
     def fresh(self) -> None:
         """See `IFollower.fresh`."""
+        self._flush()
         self._stale_since = None
         self._tell_staleness(*self._connections.values())
 
@@ -239,15 +240,16 @@ class Hub:
 
     def drained(self, connection: Connection) -> None:
         """See `pulsetw.hub.connection.Members.drained`."""
-        self._tell_staleness(connection)
         missed, connection.missed = connection.missed, set()
         for name in missed:
             connection.tell(Gap(name, Notice("slow"), 0))
         self._gaps += len(missed)
         for name in tuple(connection.behind):
             if connection.is_choked:
-                break
+                return
             self.catch_up(connection, name)
+        # Behind what it had missed: `fresh` says that there is no more.
+        self._tell_staleness(connection)
 
     def gone(self, connection: Connection) -> None:
         """See `pulsetw.hub.connection.Members.gone`."""
@@ -344,6 +346,7 @@ class Hub:
                 name,
                 self._options.ring_bytes,
                 has_history=rule.history is not None,
+                strict=rule.tells_failovers,
                 slow=rule.slow,
                 reload_after_ms=self._reloading.after_ms,
             )

@@ -6,6 +6,11 @@ from collections.abc import Callable
 _FLEET_REASONS = frozenset({"failover", "epoch", "branch", "diverged"})
 
 
+def at_once(reason: str) -> int:  # noqa: ARG001 -- `Reloading` looks at it
+    """For one that stands alone."""
+    return 0
+
+
 class Reloading:
     """Spreads the reloads of a fleet, so that they do not come down on one server at once."""
 

@@ -21,7 +21,13 @@ class Beginning:
     gap: Notice | None = None
 
 
-def resume(ring: Ring, lineage: Lineage | None, here: Position | None, since: Position) -> Beginning:
+def resume(
+    ring: Ring,
+    lineage: Lineage | None,
+    here: Position | None,
+    since: Position,
+    doubtful: frozenset[str] = frozenset(),
+) -> Beginning:
     """For somebody who has read up to `since`.
 
     Args:
@@ -29,6 +35,7 @@ def resume(ring: Ring, lineage: Lineage | None, here: Position | None, since: Po
         lineage: how the channel's log came to be; None = not known, or the channel has no history.
         here: where the log ends.
         since: where the subscriber stands.
+        doubtful: branches with which something may have been lost that this log never had.
     """
     if lineage is None or ring.floor is None:
         return Beginning(ring.end, here, Notice("epoch" if here else "trimmed", since, here))
@@ -40,7 +47,11 @@ def resume(ring: Ring, lineage: Lineage | None, here: Position | None, since: Po
         place = lineage.at(ring.floor.offset)
         return Beginning(ring.after(place.offset), place, Notice("trimmed", since, place))
     number, place = ring.after(start, since), lineage.at(start)
-    return Beginning(number, place, Notice("diverged", since, place) if start < since.offset else None)
+    if start < since.offset:
+        return Beginning(ring.after(start), place, Notice("diverged", since, place))
+    if doubtful - ring.told_branches(number):
+        return Beginning(ring.after(start), place, Notice("failover", since, place))
+    return Beginning(number, place)
 
 
 def newest(ring: Ring, here: Position | None, count: int) -> Beginning:

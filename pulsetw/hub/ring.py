@@ -61,6 +61,7 @@ class Ring:
         floor: every publication after this place is here, as long as the channel's lineage is the same; None = not
             known, or the channel has no positions.
         turns: how often it was cut, or its log began anew.
+        forgotten_notice: the number of the last notice that was forgotten; None = none was.
         reach: what is older than after this offset cannot be had from the broker either, or not now; 0 = not known.
     """
 
@@ -68,6 +69,7 @@ class Ring:
         self.first = 0
         self.turns = 0
         self.reach = 0
+        self.forgotten_notice: int | None = None
         self.bytes = 0
         self.floor: Position | None = None
         self._items: deque[Item] = deque()
@@ -126,6 +128,7 @@ class Ring:
         if self.floor is None:
             return
         first = self.first
+        self.forgotten_notice = None
         for item in self._items:
             item.firsts = tuple(number for number in item.firsts if number >= first)
         for publication in reversed(publications):
@@ -133,6 +136,20 @@ class Ring:
                 self._prepend(publication)
         self._base = min(self._base, self.first)
         self.floor = floor
+
+    def has_lost(self, number: int, position: Position | None) -> bool:
+        """Whether somebody lacks something that was forgotten, whose next item is `number`.
+
+        Args:
+            number: of the item.
+            position: how far it has read; None = not known.
+        """
+        if number >= self.first:
+            return False
+        if self.forgotten_notice is not None and number <= self.forgotten_notice:
+            return True
+        floor = self.floor
+        return position is None or floor is None or position.epoch != floor.epoch or position.offset < floor.offset
 
     def encode(self, item: Item, wire: Wire) -> bytes:
         """The bytes of a publication."""
@@ -152,6 +169,8 @@ class Ring:
             item = self._items.popleft()
             self.first += 1
             self.bytes -= item.size
+            if item.notice is not None:
+                self.forgotten_notice = item.number
             if item.number >= self._base:
                 # Whoever stands before a notice has to be told as well.
                 self.floor = item.position or (item.notice and item.notice.end) or self.floor
@@ -193,6 +212,11 @@ class Ring:
             if position is not None or item.notice is not None:
                 number = item.number
         return number
+
+    def told_branches(self, number: int) -> set[str]:
+        """The branches that notices lead to, from a number on."""
+        ends = [item.notice.end for item in self.live(number) if item.notice is not None]
+        return {end.branch for end in ends if end is not None}
 
     def newest(self, count: int) -> int:
         """The number of the `count`-newest publication; of an older one there is none behind the last notice."""

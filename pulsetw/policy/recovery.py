@@ -79,7 +79,7 @@ class Cut:
 
 @frozen
 class Placed:
-    """Where the log stands, after each answer that ends a sync or changes the branches."""
+    """Where the log stands: before the first entry of a new branch or epoch, and after each answer that ends a sync."""
 
     lineage: Lineage
     top: int
@@ -103,6 +103,14 @@ class Defences:
     ids: bool = True
     fork: bool = True
     branch: bool = True
+
+
+def unbroken(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Those behind the last hole."""
+    for at in range(len(entries) - 1, 0, -1):
+        if entries[at].position.offset != entries[at - 1].position.offset + 1:
+            return entries[at:]
+    return entries
 
 
 @define(eq=False)
@@ -155,7 +163,9 @@ class Consumer:
         if effects and isinstance(effects[-1], Ask):
             return effects
         self.is_live = True
-        effects.append(Placed(page.lineage, page.top))
+        placed = Placed(page.lineage, page.top)
+        if effects[-1:] != [placed]:
+            effects.append(placed)
         return [*effects, *self._drain()]
 
     def failed(self, number: int) -> list[Effect]:
@@ -209,9 +219,10 @@ class Consumer:
     def _begin(self, page: Page) -> list[Effect]:
         """The first answer: all of it is past. It has the newest entries, so there are no more pages."""
         self.position = page.lineage.at(page.top)
-        for entry in page.entries:
+        kept = unbroken(page.entries)
+        for entry in kept:
             self._remember(entry.id)
-        return [Past(page.entries)] if page.entries else []
+        return [Past(kept)] if kept else []
 
     def _go_on(self, here: Position, page: Page) -> list[Effect]:
         """Rules 4 and 6."""
@@ -232,6 +243,8 @@ class Consumer:
         if first > start + 1:
             effects.append(Tell(Notice("trimmed", page.lineage.at(start), page.lineage.at(first - 1))))
             self.position = page.lineage.at(first - 1)
+        if (page.lineage.epoch, page.lineage.branch) != (here.epoch, here.branch):
+            effects.append(Placed(page.lineage, self.position.offset))
         return effects + self._read(page)
 
     def _lose(self, here: Position, page: Page, reason: str) -> list[Effect]:
@@ -239,7 +252,8 @@ class Consumer:
         self._was_cut_off = False
         before = page.entries[0].position.offset - 1 if page.entries else page.top
         self.position = page.lineage.at(before)
-        return [Tell(Notice(reason, here, self.position)), *self._read(page)]
+        placed = Placed(page.lineage, before)
+        return [Tell(Notice(reason, here, self.position)), placed, *self._read(page)]
 
     def _read(self, page: Page) -> list[Effect]:
         effects: list[Effect] = []

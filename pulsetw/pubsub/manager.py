@@ -293,8 +293,7 @@ class PubSubManager:
         rule = self._catalogue.rule(name)
         if rule.history is None:
             return self._broker.subscribe(name).addCallback(lambda _: self._stands(name))
-        # With durable and window nothing that was acknowledged is lost in a failover.
-        self._recovery.add(name, strict=rule.strict and rule.ack == "fast")
+        self._recovery.add(name, strict=rule.tells_failovers)
 
         def reading(_: None) -> Deferred[None]:
             self._stands(name)

@@ -15,6 +15,7 @@ from pulsetw.codec import decode_envelope
 from pulsetw.errors import ChannelError, EventError, UnknownEventType
 from pulsetw.interfaces import Excerpt
 from pulsetw.model import Entry, Event, Lineage, Notice, Page, Position, Publication
+from pulsetw.policy.recovery import unbroken
 from pulsetw.pubsub.listeners import Callback, Listeners
 from pulsetw.pubsub.seen import SeenIds
 from pulsetw.pubsub.stats import SubscriberStats
@@ -93,6 +94,9 @@ class Reception:
         self.stats.received(name, self._now_ms())
         taken = self._take(name, entry.payload, entry.position)
         if taken is None:
+            # Other servers may have been able to take it.
+            place = entry.position
+            self.noticed(name, Notice("dropped", evolve(place, offset=place.offset - 1), place))
             return
         channel, publication, is_declared = taken
         key = (name, publication.event.id)
@@ -112,24 +116,17 @@ class Reception:
 
     def past(self, name: str, entries: tuple[Entry, ...]) -> None:
         """What the log held before anybody here listened."""
-        taken = [self._take(name, entry.payload, entry.position) for entry in entries]
-        publications = [publication for _, publication, _ in filter(None, taken)]
+        publications = self._readable(name, entries)
         for follower in self._listeners.followers(name):
             follower.past(name, publications)
 
     def excerpt(self, name: str, page: Page) -> Excerpt:
-        """A page for those who come back; what of it is no event is left out and counted."""
-        entries = page.entries
-        if not entries:
+        """A page for those who come back, behind its last hole, and behind the last of it that is no event."""
+        if not page.entries:
             return Excerpt(page.lineage, page.top, page.top, ())
-        # Behind the last hole, if there is one.
-        holes = [
-            at for at in range(1, len(entries)) if entries[at].position.offset != entries[at - 1].position.offset + 1
-        ]
-        entries = entries[holes[-1] if holes else 0 :]
-        taken = filter(None, [self._take(name, entry.payload, entry.position) for entry in entries])
-        publications = tuple([publication for _, publication, _ in taken])
-        return Excerpt(page.lineage, entries[0].position.offset - 1, entries[-1].position.offset, publications)
+        publications = self._readable(name, unbroken(page.entries))
+        end = page.entries[-1].position.offset
+        return Excerpt(page.lineage, end - len(publications), end, tuple(publications))
 
     def noticed(self, name: str, notice: Notice) -> None:
         """Something may be missing, for everybody."""
@@ -186,6 +183,16 @@ class Reception:
                 publication = evolve(publication, event=event)
             return channel, publication, is_declared
         return None
+
+    def _readable(self, name: str, entries: tuple[Entry, ...]) -> list[Publication]:
+        """The publications behind the last entry that is none; that one is counted."""
+        publications: list[Publication] = []
+        for entry in reversed(entries):
+            taken = self._take(name, entry.payload, entry.position)
+            if taken is None:
+                break
+            publications.append(taken[1])
+        return publications[::-1]
 
     def _accept(self, channel: Channel, publication: Publication, is_declared: bool) -> None:
         self.stats.processed_events += 1

@@ -47,6 +47,7 @@ class _Channel:
     consumer: Consumer
     lineage: Lineage | None = None
     is_subscribed: bool = False
+    is_damaged: bool = False
     waiting: list[Deferred[None]] = field(factory=list)
 
 
@@ -204,6 +205,7 @@ class Recovery:
                     self._ask(found, effect)
         if found.consumer.is_live and found.name in self._behind:
             self._behind.discard(found.name)
+            found.is_damaged = False
             self._fire(found)
             self._look_whether_caught_up()
 
@@ -223,9 +225,9 @@ class Recovery:
     def _failed(self, failure: Failure, found: _Channel, number: int) -> None:
         """The link may be fine: it is asked again a little later. If it is not, this question does not count then."""
         failure.trap(BrokerError)
-        if failure.check(BrokerRefused) and found.name in self._behind:
-            self._behind.discard(found.name)
-            self._look_whether_caught_up()
+        error = failure.value
+        if isinstance(error, BrokerRefused) and not error.temporary:
+            self._is_damaged(found, error)
 
         def again() -> None:
             self._again.discard(call)
@@ -234,6 +236,14 @@ class Recovery:
 
         call = self._clock.callLater(_ASK_AGAIN_S, again)
         self._again.add(call)
+
+    def _is_damaged(self, found: _Channel, error: BrokerRefused) -> None:
+        """It is asked on, and nobody else waits for it."""
+        if not found.is_damaged:
+            found.is_damaged = True
+            self._log.error("The log of {channel} cannot be read: {error}", channel=found.name, error=str(error))
+        self._behind.discard(found.name)
+        self._look_whether_caught_up()
 
     def _fire(self, found: _Channel) -> None:
         waiting, found.waiting = found.waiting, []

@@ -179,3 +179,103 @@ class ForkTests(HistoryTests):
         slow.room = 99
         self.channel.catch_up(slow)
         self.assertEqual(slow.got, ["1", "stranger", "2b"])
+
+
+class StrictTests(HistoryTests):
+    """A failover may have lost what was acknowledged: nobody reads over it without being told."""
+
+    def setUp(self):
+        super().setUp()
+        self.make(strict=True)
+
+    def fail_over(self, at, *offsets):
+        """The new master has the log up to `at`, and then these."""
+        here = self.channel.position
+        self.lineage = Lineage("e", (Branch("b1", 0), Branch("b2", at)))
+        if here.offset > at:
+            self.channel.cut(Notice("diverged", here, self.lineage.at(at)))
+        else:
+            self.channel.noticed(Notice("failover", here, self.lineage.at(at)))
+        self.channel.placed(self.lineage, at)
+        self.publish(*offsets)
+
+    def test_a_slow_client_before_the_fork_is_told_there(self):
+        """It lacks what the fast ones were sent behind it, and that they are told of."""
+        fast, _ = self.join(name="fast")
+        slow, _ = self.join(room=1)
+        self.publish(1, 2, 3, 4)
+        self.fail_over(2, 3)
+        slow.room = 99
+        self.channel.catch_up(slow)
+        self.assertEqual(slow.got, ["1", "2", ("failover", 2, 2), "3"])
+        self.assertEqual(fast.got, ["1", "2", "3", "4", ("diverged", 4, 2)])
+
+    def test_one_that_stood_beyond_is_told_once(self):
+        """Also where it could not be told at once."""
+        slow, _ = self.join(room=4)
+        self.publish(1, 2, 3, 4)
+        self.fail_over(2, 3)
+        slow.room = 99
+        self.channel.catch_up(slow)
+        self.assertEqual(slow.got, ["1", "2", "3", "4", ("diverged", 4, 2)])
+
+    def test_whoever_comes_back_over_it_is_told(self):
+        """In its place where the ring has it, with the answer where not; and then no more."""
+        self.join()
+        self.publish(1, 2, 3, 4)
+        self.fail_over(2, 5)
+        client, begins = self.join(ONE.at(1))
+        self.assertEqual((begins.gap, client.got), (None, ["2", ("failover", 2, 2), "5"]))
+        client, begins = self.join(ONE.at(2))
+        self.assertEqual((begins.gap, client.got), (None, [("failover", 2, 2), "5"]))
+        client, begins = self.join(self.lineage.at(2))
+        self.assertEqual((begins.gap, client.got), (None, ["5"]))
+
+    def test_so_is_one_who_comes_to_a_relay_that_has_not_seen_it(self):
+        """The log has all that it ever had; what the old master had acknowledged is not in it."""
+        self.lineage = Lineage("e", (Branch("b1", 0), Branch("b2", 2)))
+        self.make(top=0, strict=True)
+        self.publish(1, 2, 3)
+        client, begins = self.join(ONE.at(1))
+        self.assertEqual(begins.gap, Notice("failover", ONE.at(1), self.lineage.at(1)))
+        self.assertEqual(client.got, ["2", "3"])
+
+    def test_a_replica_that_was_attached_is_no_failover(self):
+        """The branch changes on a link that lived, and nobody hears of it."""
+        self.join()
+        self.publish(1, 2)
+        self.lineage = Lineage("e", (Branch("b1", 0), Branch("b2", 2)))
+        self.channel.placed(self.lineage, 2)
+        self.publish(3)
+        client, begins = self.join(ONE.at(1))
+        self.assertEqual((begins.gap, client.got), (None, ["2", "3"]))
+
+    def test_a_forgotten_notice_is_told_all_the_same(self):
+        """The slow one stood before it, and the ring had to forget it."""
+        slow, _ = self.join(room=2)
+        self.publish(1, 2)
+        self.fail_over(2)
+        self.channel.forget()
+        slow.room = 99
+        self.channel.catch_up(slow)
+        self.publish(3)
+        self.assertEqual(slow.got, ["1", "2", ("slow", 2, 2), "3"])
+
+    def test_one_that_was_ahead_on_a_dead_branch_gets_the_new_one(self):
+        """It had read 100 on another server; the new master has no more than 98."""
+        self.make(top=98, strict=False)
+        ahead, _ = self.join(ONE.at(100))
+        self.lineage = Lineage("e", (Branch("b1", 0), Branch("b2", 98)))
+        self.channel.placed(self.lineage, 98)
+        self.publish(99, 100, 101)
+        self.assertEqual(ahead.got, [("diverged", 100, 98), "99", "100", "101"])
+
+    def test_one_that_is_ahead_and_slow_gets_nothing_twice(self):
+        """The end of the log passes it while it does not read."""
+        self.make(top=98)
+        client, _ = self.join(ONE.at(100))
+        client.room = 0
+        self.publish(99, 100, 101)
+        client.room = 99
+        self.channel.catch_up(client)
+        self.assertEqual(client.got, ["101"])

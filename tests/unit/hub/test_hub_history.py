@@ -65,7 +65,7 @@ class ComingBackTests(KeptTests):
         self.hub.cut("kept:2", Notice("diverged", ONE.at(4), ONE.at(3)))
         self.assertEqual(self.told(client), [])
         client.connection.drained()
-        self.assertEqual(self.seen(client), ["subscribed", 2, 3])
+        self.assertEqual(self.seen(client), ["subscribed", 2, 3, "gap"])
 
     def test_a_gap_does_not_come_before_the_answer_either(self):
         """The client would know no such channel."""

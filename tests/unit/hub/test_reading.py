@@ -141,7 +141,7 @@ class SharedReadTests(ReadTests):
         self.answer(1, 10)
         self.assertEqual(self.asked(), [1])
         self.answer(1, 6, TWO)
-        self.assertEqual(self.recovered(client), (True, None, [2, 3, 4, 5, 6]))
+        self.assertEqual(self.recovered(client), (True, None, [2, 3, 4, 5, 6, "gap"]))
 
     def test_a_cut_throws_it_away_before_the_new_branch_is_known(self):
         """The answer may come in between."""
@@ -152,7 +152,7 @@ class SharedReadTests(ReadTests):
         self.hub.placed("kept:1", TWO, 6)
         self.assertEqual(self.asked(), [1])
         self.answer(1, 6, TWO)
-        self.assertEqual(self.recovered(client), (True, None, [2, 3, 4, 5, 6]))
+        self.assertEqual(self.recovered(client), (True, None, [2, 3, 4, 5, 6, "gap"]))
 
     def test_entries_that_go_while_they_are_read_leave_no_hole(self):
         """It begins behind them."""
@@ -270,8 +270,8 @@ class AgainTests(ReadTests):
         client = self.come(1)
         self.asked()
         self.answer(1, 6, TWO)
-        self.assertEqual(self.recovered(client), (True, None, [*range(2, 7)]))
-        self.hub.publication(publication(7, TWO, id="9"))
+        self.assertEqual(self.recovered(client), (True, None, [*range(2, 7), "gap"]))
+        self.hub.publication(publication(7, TWO, id="10"))
         self.hub.publication(publication(8, TWO, id="2"))
         self.assertEqual(self.seen(client), [7])
         self.assertEqual(self.seen(self.first), [8])

@@ -150,7 +150,7 @@ class PageTests(SynchronousTestCase):
         effects = consumer.answered(again(consumer).number, page(4, 5, start=None, lineage=other))
         told = Tell(Notice("epoch", A.at(2), other.at(3)))
         new = [Deliver(entry(offset, lineage=other)) for offset in (4, 5)]
-        self.assertEqual([told, *new, Placed(other, 5)], effects)
+        self.assertEqual([told, Placed(other, 3), *new, Placed(other, 5)], effects)
 
     def test_an_unknown_branch_is_told(self):
         """Nobody knows how far it was read."""
@@ -165,7 +165,15 @@ class PageTests(SynchronousTestCase):
         other = forked(1)
         new = entry(2, "new", other)
         effects = consumer.answered(again(consumer).number, Page(other, 2, 1, (new,)))
-        self.assertEqual([Cut(Notice("diverged", A.at(3), other.at(1))), Deliver(new), Placed(other, 2)], effects)
+        cut = Cut(Notice("diverged", A.at(3), other.at(1)))
+        self.assertEqual([cut, Placed(other, 1), Deliver(new), Placed(other, 2)], effects)
+
+    def test_what_was_there_before_is_given_behind_its_last_hole(self):
+        """Whoever comes back over the hole is not told that nothing is missing."""
+        consumer = Consumer()
+        (ask,) = consumer.subscribed()
+        effects = consumer.answered(ask.number, page(1, 3, 4, start=0))
+        self.assertEqual([Past((entry(3), entry(4))), Placed(A, 4)], effects)
 
     def test_a_trimmed_beginning_is_told(self):
         """From where to where."""
@@ -215,13 +223,13 @@ class FailoverTests(SynchronousTestCase):
         other = forked(1)
         effects = consumer.answered(again(consumer).number, page(2, start=1, lineage=other))
         self.assertEqual(Tell(Notice("failover", A.at(1), other.at(1))), effects[0])
-        self.assertEqual(3, len(effects))
+        self.assertEqual([Placed(other, 1), Deliver(entry(2, lineage=other)), Placed(other, 2)], effects[1:])
 
     def test_otherwise_nothing_is_told(self):
         """Where nothing acknowledged can be lost."""
         consumer = live(1, strict=False)
         effects = consumer.answered(again(consumer).number, page(2, start=1, lineage=forked(1)))
-        self.assertEqual(Deliver(entry(2, lineage=forked(1))), effects[0])
+        self.assertEqual([Placed(forked(1), 1), Deliver(entry(2, lineage=forked(1)))], effects[:2])
 
     def test_on_a_living_link_nothing_is_told(self):
         """A replica came; the push is the first to show it."""
@@ -229,7 +237,7 @@ class FailoverTests(SynchronousTestCase):
         other = forked(1)
         (ask,) = consumer.pushed(entry(2, lineage=other))
         effects = consumer.answered(ask.number, page(2, start=1, lineage=other))
-        self.assertEqual([Deliver(entry(2, lineage=other)), Placed(other, 2)], effects)
+        self.assertEqual([Placed(other, 1), Deliver(entry(2, lineage=other)), Placed(other, 2)], effects)
 
     def test_it_is_told_once(self):
         """With more pages, too, and not again when a replica comes between them."""
@@ -240,7 +248,7 @@ class FailoverTests(SynchronousTestCase):
         self.assertIsInstance(effects[0], Tell)
         third = Lineage("e", (*other.branches, Branch("c", 2)))
         effects = consumer.answered(ask.number + 1, page(3, start=2, lineage=third))
-        self.assertEqual([Deliver(entry(3, lineage=third)), Placed(third, 3)], effects)
+        self.assertEqual([Placed(third, 2), Deliver(entry(3, lineage=third)), Placed(third, 3)], effects)
 
     def test_a_failover_between_pages_is_told(self):
         """The link was lost once more."""

@@ -207,22 +207,29 @@ class ReceptionTests(SynchronousTestCase):
         self.assertEqual((heard, len(self.follower.publications)), (["i"], 2))
         self.assertEqual(self.stats.repeated, 1)
 
+    def test_an_entry_that_cannot_be_given_on_is_told(self):
+        """It was acknowledged: too long here, or no event, it leaves a gap and not silence."""
+        for payload in (envelope(data={**MATCH, "winnerId": "x" * 1000}), b"{"):
+            self.reception.entry("match:events", Entry(Position(7, "e", "b"), "i", payload), again=False)
+        told = Notice("dropped", Position(6, "e", "b"), Position(7, "e", "b"))
+        self.assertEqual(self.follower.notices, [("match:events", told)] * 2)
+
     def test_a_log_that_was_there_before_goes_to_followers(self):
-        """What of it is no event is left out and counted."""
-        entries = (Entry(Position(1, "e"), "a", envelope(id="a")), Entry(Position(2, "e"), "b", b"{"))
+        """Behind the last of it that is no event; that one is counted."""
+        entries = (Entry(Position(1, "e"), "b", b"{"), Entry(Position(2, "e"), "a", envelope(id="a")))
         self.reception.past("match:events", entries)
         [(channel, publications)] = self.follower.pasts
         self.assertEqual((channel, [each.event.id for each in publications]), ("match:events", ["a"]))
         self.assertEqual(self.stats.failures["invalid"], 1)
 
     def test_an_excerpt_is_decoded_and_given_to_nobody(self):
-        """What is no event is left out, yet its place is covered; an empty page has nothing up to its end."""
+        """Behind the last of it that is no event; an empty page has nothing up to its end."""
         lineage = Lineage("e", (Branch("b", 0),))
         payloads = {4: envelope(id="4"), 5: b"{", 6: envelope(id="6")}
         entries = tuple(Entry(lineage.at(offset), str(offset), payload) for offset, payload in payloads.items())
         excerpt = self.reception.excerpt("match:events", Page(lineage, 9, 1, entries))
-        self.assertEqual((excerpt.lineage, excerpt.start, excerpt.end), (lineage, 3, 6))
-        self.assertEqual([(each.event.id, each.position.offset) for each in excerpt.publications], [("4", 4), ("6", 6)])
+        self.assertEqual((excerpt.lineage, excerpt.start, excerpt.end), (lineage, 5, 6))
+        self.assertEqual([(each.event.id, each.position.offset) for each in excerpt.publications], [("6", 6)])
         self.assertEqual((self.follower.publications, self.stats.failures["invalid"]), ([], 1))
         empty = self.reception.excerpt("match:events", Page(lineage, 9, 1, ()))
         self.assertEqual((empty.start, empty.end, empty.publications), (9, 9, ()))

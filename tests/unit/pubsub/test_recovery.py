@@ -145,6 +145,17 @@ class RecoveryTests(SynchronousTestCase):
         self.clock.advance(0.25)
         self.successResultOf(live[1])
 
+    def test_one_that_cannot_be_read_for_the_moment_is_waited_for(self):
+        """Nothing is fresh before it has been read."""
+        answers = [fail(BrokerRefused("BUSY", temporary=True)), succeed(Page(LINE, 0, 0, ()))]
+        self.answer = lambda *_: answers.pop(0)
+        self.recovery.add("a", strict=True)
+        self.recovery.subscribed("a")
+        caught_up = self.recovery.ready()
+        self.assertNoResult(caught_up)
+        self.clock.advance(0.25)
+        self.successResultOf(caught_up)
+
     def test_a_removed_channel_waits_for_nothing(self):
         """Its subscribers are answered, and the others are not kept waiting."""
         self.answer = lambda *_: Deferred()

@@ -1,0 +1,72 @@
+"""The subscribers of one channel: those who stand at the end of what was flushed, and those who are behind."""
+
+from collections.abc import Iterator
+
+from pulsetw.hub.connection import Connection
+from pulsetw.hub.cursor import Cursor
+from pulsetw.interfaces import Wire
+from pulsetw.model import Position
+
+
+class Subscribers:
+    """Who is where.
+
+    Attributes:
+        current: by kind of connection, those at the end, with the item at which each began.
+        behind: the others, with their cursors.
+    """
+
+    def __init__(self, channel: str) -> None:
+        """Nobody yet; `channel` is the channel's name."""
+        self.current: dict[Wire, dict[Connection, int]] = {}
+        self.behind: dict[Connection, Cursor] = {}
+        self._channel = channel
+
+    def __len__(self) -> int:
+        return len(self.behind) + sum(len(group) for group in self.current.values())
+
+    def __iter__(self) -> Iterator[Connection]:
+        yield from self.at_end()
+        yield from tuple(self.behind)
+
+    def at_end(self) -> list[Connection]:
+        """Those who are not behind."""
+        return [connection for group in self.current.values() for connection in group]
+
+    def add(self, connection: Connection, joined: int) -> None:
+        """It stands at the end, and began at the item `joined`."""
+        self.current.setdefault(connection.wire, {})[connection] = joined
+
+    def add_behind(self, connection: Connection, cursor: Cursor) -> None:
+        """It is behind from the start."""
+        self.behind[connection] = cursor
+        connection.behind.add(self._channel)
+
+    def remove(self, connection: Connection) -> None:
+        """It is no subscriber any more."""
+        self.behind.pop(connection, None)
+        group = self.current.get(connection.wire)
+        if group is not None:
+            group.pop(connection, None)
+            if not group:
+                del self.current[connection.wire]
+
+    def fall_behind(self, connection: Connection, number: int, stood: Position | None) -> None:
+        """It stays at an item, up to whose place it was sent everything, while the end moves on."""
+        self.add_behind(connection, Cursor(number, self.current[connection.wire].pop(connection), stood))
+
+    def choked_fall_behind(self, number: int, stood: Position | None) -> None:
+        """Those who cannot be told now have a cursor from now on."""
+        for connection in self.at_end():
+            if connection.is_choked:
+                self.fall_behind(connection, number, stood)
+
+    def catch_up(self, connection: Connection) -> None:
+        """It is at the end again."""
+        self.add(connection, self.behind.pop(connection).joined)
+        connection.behind.discard(self._channel)
+
+    def begin_at_least(self, first: int) -> None:
+        """Numbers below `first` mean others from now on: nobody counts on having been sent those."""
+        for group in self.current.values():
+            group.update({connection: max(joined, first) for connection, joined in group.items()})
