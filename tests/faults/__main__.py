@@ -7,7 +7,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from tests.faults.cases import CASES, CONTROLS
+from tests.faults.case import CASES
+from tests.faults.cases import CONTROLS
 from tests.faults.run import HEAD, row, run_case
 
 

@@ -1,92 +1,15 @@
 """What is broken, one case after the other; RECOVERY's list for one Redis, relays and clients."""
 
 import signal
-from collections.abc import Awaitable, Callable
 
-from attrs import define, field
 from twisted.internet.threads import deferToThread
 
-from pulsetw.catalogue.rule import Ack
+from tests.faults.case import Setting, case
 from tests.faults.listeners import CHANNEL
-from tests.faults.world import World
-from tests.integration.proxy import DOWN, UP, Proxy
-from tests.integration.redis_server import RedisServer
-from tests.integration.sentinel import Guarded
+from tests.integration.proxy import DOWN, UP
 
 LOG = f"pulsetw:{{{CHANNEL}}}:log"
 META = f"pulsetw:{{{CHANNEL}}}:meta"
-
-
-@define
-class Setting:
-    """What a case may break.
-
-    Attributes:
-        redis: the master.
-        proxy: between relays and master.
-        replica: the master's, where the case has one.
-        replication: the proxy between both.
-        guarded: a master behind a proxy, two replicas and three Sentinels, where the case has them; then the relays
-            use these.
-    """
-
-    world: World
-    redis: RedisServer
-    proxy: Proxy
-    replica: RedisServer | None
-    replication: Proxy
-    guarded: Guarded | None
-
-
-Break = Callable[[Setting], Awaitable[None]]
-
-
-@define
-class Case:
-    """One fault.
-
-    Attributes:
-        name: for the table.
-        kind: what is broken; each kind has a control.
-        run: breaks it, and mends it where it does not mend itself.
-        redis: settings of redis-server.
-        history: the channel's `history_size`.
-        is_short: whether it is part of `make test`.
-        ack: the channel's rule.
-        replica: whether the master has one.
-        guarded: whether the relays find their master through Sentinel.
-    """
-
-    name: str
-    kind: str
-    run: Break
-    redis: dict[str, str] = field(factory=dict)
-    history: int = 20_000
-    is_short: bool = False
-    ack: Ack = "fast"
-    replica: bool = False
-    guarded: bool = False
-
-
-CASES: list[Case] = []
-
-
-def case(
-    name: str,
-    kind: str,
-    *,
-    short: bool = False,
-    history: int = 20_000,
-    ack: Ack = "fast",
-    replica: bool = False,
-    guarded: bool = False,
-    **redis: str,
-) -> Callable[[Break], Break]:
-    def add(run: Break) -> Break:
-        CASES.append(Case(name, kind, run, redis, history, short, ack, replica, guarded))
-        return run
-
-    return add
 
 
 @case("nothing is broken", "none")
@@ -282,6 +205,28 @@ async def failover_durable(at: Setting) -> None:
 @case("failover that loses 1.5 s, window", "failover", replica=True, ack="window")
 async def failover_window(at: Setting) -> None:
     await _lose_moment(at)
+
+
+@case("failover that loses 1.5 s, clients away", "failover", replica=True)
+async def failover_away(at: Setting) -> None:
+    """They have gone before what will be lost, and come back when all is over."""
+    for listener in at.world.listeners:
+        listener.stay_away(True)
+    await _lose_moment(at)
+    await at.world.flows()
+    for listener in at.world.listeners:
+        listener.stay_away(False)
+
+
+@case("failover that loses 1.5 s, clients stopped", "failover", replica=True)
+async def failover_stopped(at: Setting) -> None:
+    """They do not read before it, and go on when all is over."""
+    for listener in at.world.listeners:
+        listener.read(reads=False)
+    await _lose_moment(at)
+    await at.world.flows()
+    for listener in at.world.listeners:
+        listener.read(reads=True)
 
 
 @case("Sentinel: the master killed", "sentinel", guarded=True)

@@ -16,6 +16,15 @@ class Got:
 
 
 @frozen
+class Acknowledged:
+    """A publish that succeeded: when, and at which place."""
+
+    at: float
+    offset: int | None = None
+    epoch: str | None = None
+
+
+@frozen
 class Told:
     """A notice that a client received: a gap, or a subscription that was not recovered."""
 
@@ -51,7 +60,8 @@ class Verdict:
     Attributes:
         acknowledged: publishes that succeeded, times listeners.
         delivered: of these, those that came.
-        told: those that did not come, and a notice came after the publish had succeeded.
+        told: those that did not come, and a notice came after the publish had succeeded and where the event would have
+            been: before any later offset of the same epoch.
         silent: those that did not come, and nobody said a word.
         duplicates: events that came twice; to a client without a window of ids a repeat after a notice is none.
         disorder: events that came behind a later one of the same epoch, without a notice between.
@@ -73,22 +83,21 @@ class Verdict:
         return not (self.silent or self.duplicates or self.disorder)
 
 
-def judge(acknowledged: dict[str, float], listeners: list[Listener]) -> Verdict:
+def judge(acknowledged: dict[str, Acknowledged], listeners: list[Listener]) -> Verdict:
     """Looks at a whole run.
 
     Args:
-        acknowledged: from the id of each publish that succeeded to when it did.
+        acknowledged: by id, all publishes that succeeded.
         listeners: all of them were subscribed before the first publish and should have got everything.
     """
     delivered = told = silent = duplicates = disorder = notices = 0
     longest = 0.0
     for listener in listeners:
         ids = {each.id for each in listener.saw if isinstance(each, Got)}
-        last_notice = max((each.at for each in listener.saw if isinstance(each, Told)), default=None)
-        for event_id, at in acknowledged.items():
+        for event_id, event in acknowledged.items():
             if event_id in ids:
                 delivered += 1
-            elif last_notice is not None and last_notice >= at:
+            elif _is_told(listener, event):
                 told += 1
             else:
                 silent += 1
@@ -99,6 +108,16 @@ def judge(acknowledged: dict[str, float], listeners: list[Listener]) -> Verdict:
         longest = max([longest, *(later - earlier for earlier, later in pairwise(times))])
     total = len(acknowledged) * len(listeners)
     return Verdict(total, delivered, told, silent, duplicates, disorder, longest, notices)
+
+
+def _is_told(listener: Listener, event: Acknowledged) -> bool:
+    for each in listener.saw:
+        if isinstance(each, Told):
+            if each.at >= event.at:
+                return True
+        elif event.offset is not None and each.epoch == event.epoch and (each.offset or 0) > event.offset:
+            return False
+    return False
 
 
 def _duplicates(listener: Listener) -> int:

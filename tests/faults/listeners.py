@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketClientFactory
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
@@ -51,6 +51,7 @@ class BareListener:
 
     def __init__(self, name: str, relays: list[RelayProcess], first: int, *, keeps_position: bool = True) -> None:
         self._keeps_position = keeps_position
+        self._is_away = False
         self.record = Listener(name, keeps_ids=False)
         self.joined = 0
         self._relays = relays
@@ -116,7 +117,15 @@ class BareListener:
         if self._keeps_position and place and "offset" in place:
             self._position = {"offset": place["offset"], "epoch": place["epoch"]}
 
+    def stay_away(self, is_away: bool) -> None:
+        """Hangs up and does not come back, or comes back."""
+        self._is_away = is_away
+        if is_away:
+            self.hang_up()
+
     async def _connect(self, relay: RelayProcess) -> Client:
+        if self._is_away:
+            raise ConnectionError("it stays away")
         factory = WebSocketClientFactory(relay.websocket, reactor=_reactor())
         factory.protocol = _Wire
         factory.noisy = False
@@ -133,10 +142,13 @@ class _Either:
 
     def __init__(self, relays: list[RelayProcess], first: int) -> None:
         self.protocol: Any = None
+        self.is_closed = False
         self._relays = relays
         self._next = first
 
     def connect(self, factory: IProtocolFactory) -> Deferred[Protocol]:
+        if self.is_closed:
+            return fail(ConnectionError("it stays away"))
         relay = self._relays[self._next % len(self._relays)]
         self._next += 1
         return HostnameEndpoint(_reactor(), b"127.0.0.1", relay.port).connect(factory).addCallback(self._made)
@@ -184,6 +196,12 @@ class OurListener:
         if self._way.protocol is not None and self._way.protocol.transport is not None:
             transport = self._way.protocol.transport
             (transport.resumeProducing if reads else transport.pauseProducing)()
+
+    def stay_away(self, is_away: bool) -> None:
+        """Hangs up and does not come back, or comes back."""
+        self._way.is_closed = is_away
+        if is_away:
+            self.hang_up()
 
     def _got(self, publication: Publication) -> None:
         place = publication.position

@@ -11,6 +11,7 @@ from pulsetw.model import Event
 from pulsetw.pubsub.manager import PubSubManager
 from pulsetw.pubsub.publishing import PubSubOptions
 from pulsetw.service import make_broker
+from tests.faults.ledger import Acknowledged
 from tests.faults.listeners import CHANNEL
 from tests.integration.processes import RelayProcess, ask
 
@@ -29,7 +30,7 @@ class HttpPublisher:
     """
 
     def __init__(self, name: str, relays: list[RelayProcess], first: int, pace_s: float) -> None:
-        self.acknowledged: dict[str, float] = {}
+        self.acknowledged: dict[str, Acknowledged] = {}
         self._name = name
         self._relays = relays
         self._next = first
@@ -56,11 +57,12 @@ class HttpPublisher:
         while not self._gave_up:
             relay = self._relays[self._next % len(self._relays)]
             try:
-                status, _, _ = await ask(f"{relay.admin}/api/v1/publish", event)
+                status, _, place = await ask(f"{relay.admin}/api/v1/publish", event)
             except OSError:
                 status = 0
             if status == 200:
-                self.acknowledged[event_id] = _reactor().seconds()
+                now = _reactor().seconds()
+                self.acknowledged[event_id] = Acknowledged(now, place.get("offset"), place.get("epoch"))
                 return
             if 400 <= status < 429:
                 raise AssertionError(f"refused for good: {status}")
@@ -76,7 +78,7 @@ class PythonPublisher:
     """
 
     def __init__(self, name: str, broker: str, rule: Rule, pace_s: float) -> None:
-        self.acknowledged: dict[str, float] = {}
+        self.acknowledged: dict[str, Acknowledged] = {}
         self._name = name
         self._pace_s = pace_s
         self._stopped = self._gave_up = False
@@ -110,9 +112,11 @@ class PythonPublisher:
     async def _publish(self, event_id: str) -> None:
         while not self._gave_up:
             try:
-                await self._manager.publish(CHANNEL, Event("tick", {}), id=event_id)
+                place = await self._manager.publish(CHANNEL, Event("tick", {}), id=event_id)
             except PublishError:
                 await deferLater(_reactor(), 0.05)
             else:
-                self.acknowledged[event_id] = _reactor().seconds()
+                now = _reactor().seconds()
+                where = (None, None) if place is None else (place.offset, place.wire_epoch)
+                self.acknowledged[event_id] = Acknowledged(now, *where)
                 return

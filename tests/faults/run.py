@@ -4,7 +4,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests.faults.cases import Case, Setting
+from tests.faults.case import Case, Setting
 from tests.faults.ledger import Verdict, judge
 from tests.faults.world import World
 from tests.integration.proxy import Proxy

@@ -11,6 +11,7 @@ from twisted.internet.task import deferLater
 
 from pulsetw.catalogue import Rule
 from pulsetw.catalogue.rule import Ack
+from tests.faults.ledger import Acknowledged
 from tests.faults.listeners import BareListener, OurListener
 from tests.faults.publishers import HttpPublisher, PythonPublisher
 from tests.integration.processes import RelayProcess
@@ -94,7 +95,7 @@ class World:
         self.relays[number] = self._run(f"relay{number}.{self._starts}", old.port)
 
     @property
-    def acknowledged(self) -> dict[str, float]:
+    def acknowledged(self) -> dict[str, Acknowledged]:
         return {event_id: at for publisher in self.publishers for event_id, at in publisher.acknowledged.items()}
 
     async def rest(self, seconds: float) -> None:

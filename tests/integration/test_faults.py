@@ -3,7 +3,8 @@
 import pytest
 import pytest_twisted
 
-from tests.faults.cases import CASES, CONTROLS, Case
+from tests.faults.case import CASES, Case
+from tests.faults.cases import CONTROLS
 from tests.faults.run import run_case
 
 SHORT = [case for case in CASES if case.is_short]

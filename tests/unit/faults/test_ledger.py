@@ -2,13 +2,13 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.faults.ledger import Listener, judge
+from tests.faults.ledger import Acknowledged, Listener, judge
 
 
 class LedgerTests(SynchronousTestCase):
     def setUp(self):
         self.listener = Listener("one", keeps_ids=True)
-        self.acknowledged = {"a": 1.0, "b": 2.0, "c": 3.0}
+        self.acknowledged = {name: Acknowledged(at, int(at), "e") for name, at in (("a", 1.0), ("b", 2.0), ("c", 3.0))}
 
     def get(self, *ids, epoch="e"):
         for name in ids:
@@ -32,6 +32,14 @@ class LedgerTests(SynchronousTestCase):
         verdict = self.judge()
         self.assertEqual((verdict.delivered, verdict.told, verdict.silent, verdict.notices), (1, 1, 1, 1))
         self.assertFalse(verdict.is_clean)
+
+    def test_a_notice_excuses_nothing_that_was_passed_over_before_it(self):
+        """It has to stand where the event would have been."""
+        self.get("a", "c")
+        self.listener.told(9, "failover")
+        self.assertEqual((self.judge().silent, self.judge().told), (1, 0))
+        self.listener.saw.insert(1, self.listener.saw.pop())
+        self.assertEqual((self.judge().silent, self.judge().told), (0, 1))
 
     def test_what_was_never_acknowledged_is_owed_to_nobody(self):
         """It may come all the same."""
