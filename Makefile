@@ -15,7 +15,7 @@ DECLARED := setup.py pyproject.toml pulsetw/version.py twisted/plugins/pulsetw_p
 
 export RELAY_PORT ADMIN_PORT LEAGUE_PORT PACE
 
-.PHONY: run test lint unit integration faults bench picture clean
+.PHONY: run test lint unit integration simulate faults bench picture clean
 
 run: $(VENV)/.installed
 	@$(BIN)/python docs/examples/league/run.py

@@ -3,7 +3,10 @@
 from attrs import frozen
 
 from pulsetw.errors import CommandError, Disconnect, ErrorCode
-from pulsetw.model import Event, Notice, Position, Publication
+from pulsetw.model import Event, Notice, Position, Publication, Receipt
+
+MAX_ENTRIES = 1000
+"""The most that a client can ask for of what a channel keeps."""
 
 
 @frozen
@@ -129,11 +132,15 @@ class Unsubscribed:
 
 @frozen
 class Published:
-    """Answers `Publish`."""
+    """Answers `Publish`.
+
+    Attributes:
+        receipt: what the publish gave.
+    """
 
     id: int | None
     channel: str
-    position: Position | None = None
+    receipt: Receipt = None
 
 
 @frozen

@@ -211,10 +211,10 @@ class PublishError(PulsetwError):
 
 
 class TooManyWaiting(PublishError):
-    """So many publishes of a channel wait for a retry that no more are taken; nothing was sent."""
+    """So many publishes wait already, for a retry or in the outbox, that no more are taken; nothing was sent."""
 
-    def __init__(self, channel: str, event_id: str, waiting: int) -> None:
-        super().__init__(channel, event_id, "not sent", f"{waiting} publishes wait already", 0)
+    def __init__(self, channel: str, event_id: str, waiting: int, where: str = "") -> None:
+        super().__init__(channel, event_id, "not sent", f"{waiting} publishes wait{where} already", 0)
 
 
 class CommandError(PulsetwError):

@@ -9,7 +9,7 @@ from zope.interface import Attribute, Interface
 from pulsetw.catalogue.rule import History
 from pulsetw.commands import Command, Message
 from pulsetw.errors import Disconnect
-from pulsetw.model import Entry, Event, Lineage, Notice, Page, Position, Publication
+from pulsetw.model import Entry, Event, Lineage, Notice, Page, Position, Publication, Receipt
 
 
 @frozen
@@ -210,9 +210,7 @@ class IChannels(Interface):
     def unfollow(channel: str, follower: IFollower) -> None:
         """Ends it at once."""
 
-    def publish(
-        channel: str, event: Event, *, id: str | None = None, exclude: str | None = None
-    ) -> Deferred[Position | None]:
+    def publish(channel: str, event: Event, *, id: str | None = None, exclude: str | None = None) -> Deferred[Receipt]:
         """See `pulsetw.pubsub.manager.PubSubManager.publish`."""
 
     def read(channel: str, position: Position, limit: int) -> Deferred[Excerpt]:

@@ -113,6 +113,18 @@ class Page:
 
 
 @frozen
+class Degraded:
+    """What a publish gives in place of a position when the broker is away and the rule says ``outage = "local"``.
+
+    This server's own clients get the event at once; it waits in memory for the broker, and others get it then.
+    """
+
+
+Receipt = Position | Degraded | None
+"""What a publish gives: the event's place; `Degraded`; None on a channel without history."""
+
+
+@frozen
 class Notice:
     """Publications that a consumer may not have got.
 

@@ -29,7 +29,7 @@ from pulsetw.commands import (
     Unsubscribed,
 )
 from pulsetw.errors import ChannelError, CommandError, ErrorCode
-from pulsetw.model import Notice, Position, Publication
+from pulsetw.model import Notice, Position, Publication, Receipt
 from pulsetw.policy.permissions import check_publish, check_subscribe
 
 
@@ -178,9 +178,9 @@ class Session:
         """What follows when a subscription could not be made."""
         return [Send(Failed(join.command.id, error, join.command.channel))]
 
-    def relayed(self, command: Publish, position: Position | None) -> list[Effect]:
+    def relayed(self, command: Publish, receipt: Receipt) -> list[Effect]:
         """What follows when the client's event was published."""
-        return [Send(Published(command.id, command.channel, position))]
+        return [Send(Published(command.id, command.channel, receipt))]
 
     def relay_failed(self, command: Publish, error: CommandError) -> list[Effect]:
         """What follows when it could not be."""

@@ -3,5 +3,6 @@
 from pulsetw.client.client import Client, Subscription
 from pulsetw.client.effects import Ended, State
 from pulsetw.client.state import ClientOptions
+from pulsetw.model import Position
 
-__all__ = ["Client", "ClientOptions", "Ended", "State", "Subscription"]
+__all__ = ["Client", "ClientOptions", "Ended", "Position", "State", "Subscription"]

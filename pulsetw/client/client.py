@@ -18,7 +18,7 @@ from pulsetw.client.connection import Connection
 from pulsetw.client.effects import Close, Effect, Ended, Give, Open, Send, State, Tell
 from pulsetw.client.following import Following
 from pulsetw.client.state import ClientOptions, ClientState
-from pulsetw.commands import Gap
+from pulsetw.commands import MAX_ENTRIES, Gap
 from pulsetw.model import Position, Publication
 
 _DEFAULTS = ClientOptions()
@@ -147,8 +147,14 @@ class Client:
             last: so many of the newest events come first, 0 to 1000. Counts only without `since`.
 
         Raises:
-            ValueError: it is subscribed to already, or there are too many.
+            ValueError: it is subscribed to already, or there are too many; or `last` is out of bounds.
+            TypeError: `since` is no position: what HTTP and other clients call offset and epoch becomes one by
+                `Position.from_wire`.
         """
+        if since is not None and not isinstance(since, Position):
+            raise TypeError(f"since: expected a Position (see Position.from_wire), found {since!r}")
+        if not 0 <= last <= MAX_ENTRIES:
+            raise ValueError(f"last: expected 0 to {MAX_ENTRIES}, found {last}")
         effects = self._state.subscribe(self._now_ms(), channel, since, last)
         following = self._state.channels[channel]
         subscription = Subscription(channel, on_event, on_gap, on_end, self, following)

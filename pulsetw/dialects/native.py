@@ -8,6 +8,7 @@ from zope.interface import implementer
 
 from pulsetw import codec
 from pulsetw.commands import (
+    MAX_ENTRIES,
     Command,
     Connect,
     Connected,
@@ -30,7 +31,7 @@ from pulsetw.commands import (
     Unsubscribed,
 )
 from pulsetw.interfaces import IDialect
-from pulsetw.model import Event, Notice, Position, Publication
+from pulsetw.model import Degraded, Event, Notice, Position, Publication
 
 Members = dict[str, Any]
 
@@ -38,8 +39,8 @@ Members = dict[str, Any]
 # Offsets are whole numbers that JavaScript can tell; no relay makes a longer epoch.
 _Offset = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 _Epoch = Annotated[str, msgspec.Meta(max_length=200)]
-_Last = Annotated[int, msgspec.Meta(ge=0, le=1000)]
-_Limit = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+_Last = Annotated[int, msgspec.Meta(ge=0, le=MAX_ENTRIES)]
+_Limit = Annotated[int, msgspec.Meta(ge=1, le=MAX_ENTRIES)]
 
 
 class _Since(msgspec.Struct):
@@ -209,7 +210,9 @@ def _unsubscribed(message: Unsubscribed) -> Members:
 
 
 def _published(message: Published) -> Members:
-    return _answer("published", message.id, channel=message.channel, **_position(message.position))
+    receipt = message.receipt
+    told = {"degraded": True} if isinstance(receipt, Degraded) else _position(receipt)
+    return _answer("published", message.id, channel=message.channel, **told)
 
 
 def _history_read(message: HistoryRead) -> Members:

@@ -21,7 +21,7 @@ from pulsetw.errors import (
     PublishError,
 )
 from pulsetw.interfaces import IConnection, ITransport, Wire
-from pulsetw.model import Event, Position, Publication
+from pulsetw.model import Event, Position, Publication, Receipt
 from pulsetw.session import CatchUp, Effect, Join, Leave, Read, Relay, Send, Session, Standing
 
 # Messages that may wait while a command is done; what the transport had read already comes on top.
@@ -43,7 +43,7 @@ class Members(Protocol):
     def leave(self, connection: "Connection", channel: str) -> None:
         """Takes the subscriber out."""
 
-    def relay(self, channel: str, event: Event) -> Deferred[Position | None]:
+    def relay(self, channel: str, event: Event) -> Deferred[Receipt]:
         """Publishes a client's event."""
 
     def refused(self, code: int) -> None:
@@ -224,8 +224,8 @@ class Connection:
     def _wait_for_relay(self, relay: Relay) -> None:
         command = relay.command
 
-        def relayed(position: Position | None) -> list[Effect]:
-            return self._session.relayed(command, position)
+        def relayed(receipt: Receipt) -> list[Effect]:
+            return self._session.relayed(command, receipt)
 
         def failed(failure: Failure) -> list[Effect]:
             return self._session.relay_failed(command, self._as_command_error(failure))

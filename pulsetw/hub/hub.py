@@ -24,7 +24,7 @@ from pulsetw.hub.rings import Rings
 from pulsetw.hub.sweep import Sweep
 from pulsetw.hub.telling import tell_all
 from pulsetw.interfaces import IChannels, IFollower, ITransport, Wire
-from pulsetw.model import Event, Lineage, Notice, Position, Publication
+from pulsetw.model import Event, Lineage, Notice, Position, Publication, Receipt
 from pulsetw.policy.identity import Anonymous, identify
 from pulsetw.session import Session, SessionLimits, Standing
 
@@ -230,7 +230,7 @@ class Hub:
             following.channel.remove(connection)
             self._release(following)
 
-    def relay(self, channel: str, event: Event) -> Deferred[Position | None]:
+    def relay(self, channel: str, event: Event) -> Deferred[Receipt]:
         """See `pulsetw.hub.connection.Members.relay`."""
         return self._source.publish(channel, event)
 

@@ -15,7 +15,7 @@ from pulsetw.catalogue import Catalogue, check_pattern, is_pattern
 from pulsetw.catalogue.builtin import PLAYER_NOTIFICATIONS
 from pulsetw.errors import BrokerAway, ChannelError, EventError
 from pulsetw.interfaces import Excerpt, IBroker, IChannels, IFollower, IReceiver
-from pulsetw.model import Entry, Event, Notice, Position
+from pulsetw.model import Entry, Event, Notice, Position, Receipt
 from pulsetw.pubsub.listeners import Callback, Listeners
 from pulsetw.pubsub.publishing import Publishing, PubSubOptions, as_event
 from pulsetw.pubsub.reception import Reception
@@ -93,7 +93,7 @@ class PubSubManager:
 
     def publish(
         self, channel: str, event: Event | object, *, id: str | None = None, exclude: str | None = None
-    ) -> Deferred[Position | None]:
+    ) -> Deferred[Receipt]:
         """Publishes an event to all servers.
 
         Args:
@@ -104,13 +104,13 @@ class PubSubManager:
 
         Returns:
             Fires with the event's position, None on a channel without history, when the broker has taken it. Where
-            the rule says ``outage = "local"`` and the broker is away: fires with None when the event waits for it.
+            the rule says ``outage = "local"`` and the broker is away: fires with `Degraded`, when the event waits.
             Fails with `ChannelError` or `EventError` before anything is sent, with `PublishError` after the retries,
             with `TooManyWaiting` where no more can wait.
         """
         return self._publishing.publish(channel, event, id, exclude)
 
-    def send_to_player(self, player_id: str, event: Event | object) -> Deferred[Position | None]:
+    def send_to_player(self, player_id: str, event: Event | object) -> Deferred[Receipt]:
         """Publishes a notification to one player, on all of its connections.
 
         Args:

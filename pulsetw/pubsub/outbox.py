@@ -75,7 +75,9 @@ class Outbox:
         """
         size = len(payload)
         if len(self._waiting) >= self._options.max_events or self._bytes + size > self._options.max_bytes:
-            raise TooManyWaiting(channel, event_id, len(self._waiting))
+            raise TooManyWaiting(
+                channel, event_id, len(self._waiting), " in the outbox (limits.outbox_events, outbox_bytes)"
+            )
         self._waiting.append(_Waiting(channel, event_id, payload))
         self._channels[channel] += 1
         self._bytes += size

@@ -13,7 +13,7 @@ from pulsetw.catalogue.channel import event_type
 from pulsetw.codec import MAX_NAME_CHARACTERS, decode_envelope, encode_envelope
 from pulsetw.errors import EventError, OversizedEvent, PublishError, PulsetwError
 from pulsetw.interfaces import IBroker
-from pulsetw.model import Event, Position
+from pulsetw.model import Degraded, Event, Position, Receipt
 from pulsetw.pubsub.outbox import Outbox, OutboxOptions
 from pulsetw.pubsub.retry import Retries, RetryOptions
 from pulsetw.pubsub.stats import PublisherStats
@@ -87,9 +87,7 @@ class Publishing:
         """How many publishes wait for another try, or behind one that does."""
         return self._retries.waiting
 
-    def publish(
-        self, channel: str, event: Event | object, id: str | None, exclude: str | None
-    ) -> Deferred[Position | None]:
+    def publish(self, channel: str, event: Event | object, id: str | None, exclude: str | None) -> Deferred[Receipt]:
         """See `pulsetw.pubsub.manager.PubSubManager.publish`."""
         self.stats.total_published += 1
         try:
@@ -105,9 +103,9 @@ class Publishing:
             return fail(PublishError(channel, prepared.id, "not sent", "this server has shut down", 0))
         is_local = self._catalogue.rule(channel).outage == "local"
         if is_local and (not self._is_up or self.outbox.holds(channel)):
-            published: Deferred[Position | None] = maybeDeferred(self._degrade, channel, prepared.id, payload)
+            published: Deferred[Receipt] = maybeDeferred(self._degrade, channel, prepared.id, payload)
         else:
-            published = self._retries.publish(channel, prepared.id, payload)
+            published = self._retries.publish(channel, prepared.id, payload).addCallback(_as_receipt)
             if is_local:
                 published.addErrback(self._degrade_after, channel, prepared.id, payload)
         return published.addCallbacks(self._published, self._failed, callbackArgs=(channel,))
@@ -151,28 +149,29 @@ class Publishing:
                 event.type, "", f"the event takes {len(payload)} bytes; at most {limit} (limits.event_bytes)"
             )
 
-    def _published(self, position: Position | None, channel: str) -> Position | None:
+    def _published(self, receipt: Receipt, channel: str) -> Receipt:
         self.stats.succeeded(channel, self._now_ms())
-        return position
+        return receipt
 
     def _failed(self, failure: Failure) -> Failure:
         self.stats.failed_publishes += 1
         return failure
 
-    def _degrade(self, channel: str, event_id: str, payload: bytes) -> None:
+    def _degrade(self, channel: str, event_id: str, payload: bytes) -> Degraded:
         """Gives an event to those who are here, in a turn of its own, and keeps it for the others."""
         self.outbox.put(channel, event_id, payload)
         self.stats.degraded_publishes += 1
         if not self._local:
             self._clock.callLater(0, self._give_local)
         self._local.append((channel, payload))
+        return Degraded()
 
-    def _degrade_after(self, failure: Failure, channel: str, event_id: str, payload: bytes) -> None:
+    def _degrade_after(self, failure: Failure, channel: str, event_id: str, payload: bytes) -> Degraded:
         failure.trap(PublishError)
         error = failure.value
         if not isinstance(error, PublishError) or not error.temporary or error.attempts == 0:
             failure.raiseException()
-        self._degrade(channel, event_id, payload)
+        return self._degrade(channel, event_id, payload)
 
     def _give_local(self) -> None:
         local, self._local = self._local, []
@@ -187,6 +186,10 @@ class Publishing:
 
     def _send(self, channel: str, event_id: str, payload: bytes) -> Deferred[Position | None]:
         return self._broker.publish(channel, event_id, payload, self._catalogue.rule(channel).history)
+
+
+def _as_receipt(position: Position | None) -> Receipt:
+    return position
 
 
 def as_event(event: Event | object) -> Event:

@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pulsetw.errors import ChannelError, ErrorCode, EventError, OversizedEvent, PublishError, TooManyWaiting
-from pulsetw.model import Event, Position
+from pulsetw.model import Degraded, Event, Receipt
 from pulsetw.web.answer import Answer, Refusal, json_answer, json_error
 from pulsetw.web.reading import PublishRequest, read_batch, read_publish
 from pulsetw.web.routes import Method, WebRequest
@@ -24,7 +24,7 @@ class Publisher(Protocol):
 
     def publish(
         self, channel: str, event: Event, *, id: str | None = None, exclude: str | None = None
-    ) -> Deferred[Position | None]:
+    ) -> Deferred[Receipt]:
         """Fires with the position; fails with `ChannelError`, `EventError` or `PublishError`."""
 
 
@@ -82,7 +82,7 @@ class Api:
         """The numbers of all parts, by their names."""
         return json_answer(200, {name: numbers() for name, numbers in self._stats.items()})
 
-    def _publish(self, asked: PublishRequest, where: str = "") -> "Deferred[Position | Refusal | None]":
+    def _publish(self, asked: PublishRequest, where: str = "") -> "Deferred[Receipt | Refusal]":
         """Publishes one event; never fails.
 
         Args:
@@ -118,15 +118,17 @@ def _refusal(error: ChannelError | EventError | PublishError, where: str = "") -
     return Refusal(503, ErrorCode.NOT_AVAILABLE, str(error), later, known)
 
 
-def _document(result: Position | Refusal | None) -> Mapping[str, object]:
+def _document(result: Receipt | Refusal) -> Mapping[str, object]:
     if isinstance(result, Refusal):
         return result.document
+    if isinstance(result, Degraded):
+        return {"degraded": True}
     return {} if result is None else {"offset": result.offset, "epoch": result.wire_epoch}
 
 
-def _answer(result: Position | Refusal | None) -> Answer:
+def _answer(result: Receipt | Refusal) -> Answer:
     return json_error(result) if isinstance(result, Refusal) else json_answer(200, _document(result))
 
 
-def _batch_answer(results: list[Position | Refusal | None]) -> Answer:
+def _batch_answer(results: list[Receipt | Refusal]) -> Answer:
     return json_answer(200, {"results": [_document(result) for result in results]})

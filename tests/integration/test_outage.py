@@ -45,7 +45,8 @@ async def test_an_outage_is_bridged(tmp_path: Path, channel: str) -> None:
             await relays[0].becomes(ready=False)
             away = [f"away {number}" for number in range(5)]
             for event_id in away:
-                assert (await relays[0].publish(**event, id=event_id))[0] == 200
+                status, _, answer = await relays[0].publish(**event, id=event_id)
+                assert (status, answer) == (200, {"degraded": True})
             status, _, answer = await relays[0].publish(**event, id="one too many")
             assert (status, answer["error"]["outcome"]) == (429, "not sent")
             await until(lambda: _ids(here) == ["before", *away], "those who are here have it")

@@ -8,7 +8,6 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pulsetw.broker.redis.history import ID_TTL_MS
 from pulsetw.broker.redis.link import Link, LinkUse
 from pulsetw.broker.redis.options import RedisOptions
 from pulsetw.broker.redis.protocol import Connection
@@ -21,9 +20,6 @@ from pulsetw.model import Position
 # How often a replica is asked for, while something is kept.
 _WINDOW_S = 0.05
 
-# Later its id may have been forgotten, and it would be another event; some of that time is left for the way there.
-_KEPT_S = ID_TTL_MS / 1000 * 0.75
-
 
 @define(eq=False)
 class _Kept:
@@ -31,15 +27,16 @@ class _Kept:
     event_id: str
     payload: bytes
     history: History
-    since: float
     connection: Connection | None  # on which it was answered last
 
 
 class Acknowledger:
     """Publishes, and says so when it is as safe as was asked for.
 
-    ``window``: each event is kept until a replica has it. On a new connection all that is kept goes out again before
-    anything else, heartbeats too: when the broker says that it is ready, the answers have come.
+    ``window``: each event is kept until a replica has it, however long that takes. Published again after its id was
+    forgotten it is another entry with the same id, which readers know by their own windows. On a new connection all
+    that is kept goes out again before anything else, heartbeats too: when the broker says that it is ready, the answers
+    have come.
     """
 
     _log = Logger()
@@ -71,7 +68,7 @@ class Acknowledger:
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._kept_bytes = 0
         self._timer: IDelayedCall | None = None
-        self._is_asking = self._has_stopped = False
+        self._is_asking = self._has_stopped = self._was_full = False
 
     def publish(
         self, channel: str, event_id: str, payload: bytes, history: History | None
@@ -87,17 +84,17 @@ class Acknowledger:
             publishing = self._publisher.publish(channel, event_id, payload, history)
             return publishing.addCallback(self._confirm)
         if self._is_full(len(payload)):
+            if not self._was_full:
+                self._was_full = True
+                self._log.error(
+                    "ack = 'window': no replica has {count} events; more are refused", count=len(self._kept)
+                )
             return fail(BrokerRefused(f"no replica has the last {len(self._kept)} events yet", temporary=True))
-        kept = _Kept(channel, event_id, payload, history, self._clock.seconds(), None)
+        kept = _Kept(channel, event_id, payload, history, None)
         return self._publisher.publish(channel, event_id, payload, history).addCallback(self._keep, kept)
 
     def publisher_up(self) -> None:
         """The publisher has a new connection: what is kept goes out again."""
-        too_old = [kept for kept in self._kept.values() if self._clock.seconds() - kept.since > _KEPT_S]
-        if too_old:
-            self._log.error("{count} events were kept too long to be published again", count=len(too_old))
-        for kept in too_old:
-            self._forget(kept)
         if self._kept:
             self._log.info("{count} events that no replica had are published again", count=len(self._kept))
         for kept in list(self._kept.values()):
@@ -108,6 +105,8 @@ class Acknowledger:
     def stop(self) -> Deferred[None]:
         """Forgets what is kept; fires when the witness is gone."""
         self._has_stopped = True
+        if self._kept:
+            self._log.warn("{count} events of this server are on no replica yet", count=len(self._kept))
         self._kept.clear()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -125,7 +124,7 @@ class Acknowledger:
             return position
         kept.connection = self._link.connection
         if (before := self._kept.get((kept.channel, kept.event_id))) is not None:
-            before.connection, before.since = kept.connection, kept.since
+            before.connection = kept.connection
         else:
             self._kept[kept.channel, kept.event_id] = kept
             self._kept_bytes += len(kept.payload)
@@ -138,7 +137,7 @@ class Acknowledger:
             self._kept_bytes -= len(kept.payload)
 
     def _went_again(self, _: Position | None, kept: _Kept) -> None:
-        kept.connection, kept.since = self._link.connection, self._clock.seconds()
+        kept.connection = self._link.connection
         self._look_later()
 
     def _went_not(self, failure: Failure, kept: _Kept) -> None:
@@ -167,6 +166,7 @@ class Acknowledger:
         asked.addCallback(self._looked)
 
     def _covered(self, _: None, answered: list[_Kept]) -> None:
+        self._was_full = False
         for kept in answered:
             self._forget(kept)
 

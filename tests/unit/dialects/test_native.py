@@ -9,9 +9,10 @@ from msgspec import Raw
 from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw import commands
+from pulsetw.commands import Published
 from pulsetw.dialects.native import NativeDialect
 from pulsetw.errors import CommandError, Disconnect, DisconnectCode, ErrorCode
-from pulsetw.model import Event, Notice, Position, Publication
+from pulsetw.model import Degraded, Event, Notice, Position, Publication
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "native.json").read_text())
 
@@ -97,6 +98,11 @@ class PublicationTests(SynchronousTestCase):
         """The broker is away; it may come again."""
         publication = Publication("a:b", Event("t", Raw(b"{}"), 5, "s", "i"), degraded=True)
         self.assertIs(json.loads(NativeDialect().encode_publication(publication))["degraded"], True)
+
+    def test_a_publish_that_waits_for_the_broker_says_so(self):
+        """It is in this relay's memory only."""
+        text = NativeDialect().encode(Published(4, "a:b", Degraded()))
+        self.assertEqual(text, b'{"op":"published","id":4,"channel":"a:b","degraded":true}')
 
     def test_published_data_passes_as_text(self):
         """It is checked where the channel is known."""

@@ -4,7 +4,7 @@ import json
 
 from pulsetw.catalogue.rule import History
 from pulsetw.errors import BrokerAway, ChannelError, PublishError, TooManyWaiting
-from pulsetw.model import Branch, Entry, Event, Lineage, Page, Position
+from pulsetw.model import Branch, Degraded, Entry, Event, Lineage, Page, Position
 from tests.doubles import FakeFollower
 from tests.unit.pubsub.manager_case import ManagerTests
 
@@ -123,7 +123,9 @@ class OutageTests(ManagerTests):
         """Marked, in a turn of its own; it goes out with its id, in order, when the broker is back."""
         self.go_away()
         for number in (1, 2):
-            self.assertIsNone(self.successResultOf(self.manager.publish("here:a", Event("x", id=f"e{number}"))))
+            self.assertEqual(
+                self.successResultOf(self.manager.publish("here:a", Event("x", id=f"e{number}"))), Degraded()
+            )
         self.assertEqual(self.heard(), [])
         self.clock.advance(0)
         self.assertEqual(self.heard(), [("e1", True), ("e2", True)])
@@ -155,7 +157,7 @@ class OutageTests(ManagerTests):
         payload = self.broker.published[0][2]
         self.manager.appended("both:a", Entry(LINE.at(1), "e", payload))
         self.clock.pump([0.1, 0.2, 0.4, 0])
-        self.assertIsNone(self.successResultOf(published))
+        self.assertEqual(self.successResultOf(published), Degraded())
         self.assertEqual(self.heard(), [("e", False)])
 
     def test_what_is_published_meanwhile_waits_behind(self):

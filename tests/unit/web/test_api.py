@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pulsetw.catalogue import Catalogue
 from pulsetw.catalogue.builtin import builtin_channels
 from pulsetw.errors import ChannelError, EventError, PublishError, TooManyWaiting, UnknownEventType
-from pulsetw.model import Event, Position
+from pulsetw.model import Degraded, Event, Position
 from tests.unit.web.wire import Connection, Relay, request
 
 EVENT = {"channel": "match:events", "type": "match_created", "data": {"matchId": "m1"}}
@@ -29,6 +29,11 @@ class PublishTests(SynchronousTestCase):
     def post(self, document, *results):
         self.relay = Relay(results)
         return self.relay.post("/api/v1/publish", document)
+
+    def test_an_event_that_waits_for_the_broker_says_so(self):
+        """Not the same answer as on a channel without history: it is in this relay's memory only."""
+        response = self.post(EVENT, Degraded())
+        self.assertEqual((response.status, response.json), (200, {"degraded": True}))
 
     def test_the_answer_is_the_position(self):
         response = self.post(EVENT, Position(41, "k3"))
