@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from pulsetw.client import Client, ClientOptions
+from pulsetw.client import Client, ClientOptions, Position
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 
@@ -281,6 +281,16 @@ class ClientTests(SynchronousTestCase):
         self.event(socket, "e2")
         self.assertEqual(self.given, [1, 1])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_what_is_no_position_is_refused_at_once(self):
+        """And costs the client nothing; a position is made of what HTTP calls offset and epoch."""
+        place = {"offset": 3, "epoch": "k3.b"}
+        self.assertRaises(TypeError, self.client.subscribe, "a", print, since=place)
+        for last in (-1, 1001):
+            self.assertRaises(ValueError, self.client.subscribe, "a", print, last=last)
+        kept = Position.from_wire(place["offset"], place["epoch"])
+        self.assertEqual(self.client.subscribe("a", print, since=kept).position, kept)
+        self.assertEqual(kept.wire_epoch, "k3.b")
 
     def test_a_callback_may_unsubscribe_and_subscribe(self):
         """What it does comes in its turn."""
