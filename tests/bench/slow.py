@@ -119,7 +119,7 @@ def run(load: Load) -> Slowness:
         crowd.run_for(_WARM_UP_S)
         watch.taken()
         crowd.run_for(load.seconds / 2)
-        before_s = watch.taken()
+        before = watch.taken()
         publisher.paused = True
         slow = Readers(port, CHANNEL, load.slow, _RECEIVE_BUFFER)
         world.closing(slow.close)
@@ -129,10 +129,10 @@ def run(load: Load) -> Slowness:
         publisher.go_on()
         first = len(publisher.sent_at)
         crowd.run(lambda: len(publisher.sent_at) - first >= load.total_bytes / _EVENT_BYTES, "they pass")
-        while_s, passed = watch.taken(), (len(publisher.sent_at) - first) * _EVENT_BYTES
+        meanwhile, passed = watch.taken(), (len(publisher.sent_at) - first) * _EVENT_BYTES
         slow.read(publisher.tops[CHANNEL])
-        crowd.run(lambda: slow.has_said, "the slow ones catch up")
-        after_s, caught_up = watch.taken(), slow.said()
+        crowd.run(lambda: slow.has_said and watch.latencies_s, "the slow ones catch up")
+        after, caught_up = watch.taken(), slow.said()
         assert caught_up["behind"] == load.slow, caught_up
         publisher.paused = True
         crowd.run(lambda: publisher.is_idle, "the last event is taken")
@@ -148,7 +148,9 @@ def run(load: Load) -> Slowness:
             load,
             passed,
             watch.peak_bytes - before_bytes,
-            *(percentile(latencies_s, 99) for latencies_s in (before_s, while_s, after_s)),
+            percentile(before, 99),
+            percentile(meanwhile, 99),
+            percentile(after, 99),
             caught_up["seconds"],
             end["told"],
             faults,
