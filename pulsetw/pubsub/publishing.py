@@ -102,7 +102,8 @@ class Publishing:
             self.stats.failed_publishes += 1
             return fail(PublishError(channel, prepared.id, "not sent", "this server has shut down", 0))
         is_local = self._catalogue.rule(channel).outage == "local"
-        if is_local and (not self._is_up or self.outbox.holds(channel)):
+        is_waiting = self._retries.holds(channel)  # they come first, and go where those go
+        if is_local and not is_waiting and (not self._is_up or self.outbox.holds(channel)):
             published: Deferred[Receipt] = maybeDeferred(self._degrade, channel, prepared.id, payload)
         else:
             published = self._retries.publish(channel, prepared.id, payload).addCallback(_as_receipt)

@@ -73,6 +73,11 @@ class Retries:
         """How many publishes wait for another try, or behind one that does."""
         return sum(len(lane.waiting) for lane in self._lanes.values())
 
+    def holds(self, channel: str) -> bool:
+        """Whether a publish of the channel waits for another try: later ones have to wait behind it."""
+        lane = self._lanes.get(channel)
+        return lane is not None and lane.is_retrying
+
     def publish(self, channel: str, event_id: str, payload: bytes) -> Deferred[Position | None]:
         """Publishes, with retries.
 

@@ -17,7 +17,6 @@ async def test_nothing_is_lost_in_silence(case: Case) -> None:
     """Every acknowledged event reaches every listener once and in order, or it is told."""
     verdict = await run_case(case)
     assert verdict.is_clean, verdict
-    assert verdict.acknowledged > 1000
 
 
 @pytest_twisted.ensureDeferred

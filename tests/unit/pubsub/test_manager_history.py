@@ -172,6 +172,20 @@ class OutageTests(ManagerTests):
         self.assertEqual([event_id for _, event_id, _ in self.broker.published], ["e1", "e2"])
         self.broker.held[1].callback(None)
 
+    def test_one_that_is_being_retried_is_not_overtaken(self):
+        """The broker is known to be away when it is tried again; what is published meanwhile comes behind it."""
+        self.broker.is_away = True
+        first = self.manager.publish("here:a", Event("x", id="first"))
+        self.manager.lost("away")
+        second = self.manager.publish("here:a", Event("x", id="second"))
+        self.clock.pump([0.1, 0.2, 0.4, 0])
+        self.assertEqual([self.successResultOf(each) for each in (first, second)], [Degraded()] * 2)
+        self.clock.advance(0)
+        self.assertEqual(self.heard(), [("first", True), ("second", True)])
+        self.broker.published.clear()
+        self.come_back()
+        self.assertEqual([event_id for _, event_id, _ in self.broker.published], ["first", "second"])
+
     def test_a_full_outbox_refuses(self):
         """With an error, and nobody gets the event."""
         self.go_away()
