@@ -1,6 +1,7 @@
 """What everything here is about: events, positions, publications, and the logs that they stand in."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from attrs import field, frozen
 
@@ -88,6 +89,10 @@ class Lineage:
         later = self.branches[names.index(position.branch) + 1 :]
         return min([position.offset, *(branch.fork for branch in later)])
 
+    def why_unknown(self, position: Position) -> "Reason":
+        """What a position that has no `start_of` is told."""
+        return "epoch" if position.epoch != self.epoch else "branch"
+
     def at(self, offset: int) -> Position:
         """A place on the current branch."""
         return Position(offset, self.epoch, self.branch)
@@ -124,6 +129,9 @@ Receipt = Position | Degraded | None
 """What a publish gives: the event's place; `Degraded`; None on a channel without history."""
 
 
+Reason = Literal["epoch", "branch", "failover", "diverged", "trimmed", "dropped", "slow", "broker", "reconnected"]
+
+
 @frozen
 class Notice:
     """Publications that a consumer may not have got.
@@ -133,14 +141,25 @@ class Notice:
             known any more), ``failover`` (a new master may lack what the old one acknowledged), ``diverged`` (what the
             consumer had read last is on a dead branch), ``trimmed`` (the history is too short), ``dropped`` (this
             server cannot give the event on: it is too long here, or none), ``slow`` (the consumer could not keep up),
-            ``broker`` (a channel without history, and the broker was away).
+            ``broker`` (a channel without history, and the broker was away), ``reconnected`` (our client finds it:
+            its connection was renewed, and the channel has no positions).
         start: the last place that the consumer got; None = unknown.
         end: what follows comes after this place; None = unknown.
     """
 
-    reason: str
+    reason: Reason
     start: Position | None = None
     end: Position | None = None
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether what stands before it is of a log that is no more."""
+        return self.reason in ("epoch", "branch")
+
+    @property
+    def is_of_the_log(self) -> bool:
+        """Whether the log itself has changed, for all its readers at once, and not only what one of them has of it."""
+        return self.begins_anew or self.reason in ("failover", "diverged")
 
 
 @frozen

@@ -2,19 +2,19 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, cast
 
 from attrs import define, field
 
 from pulsetw.commands import Gap
-from pulsetw.model import Event, Notice, Position, Publication
+from pulsetw.model import Event, Notice, Position, Publication, Reason
 
 Members = Mapping[str, Any]
 
 # No relay makes a longer one: windows of ids are bounded in bytes.
 _MAX_NAME_CHARACTERS = 200
 
-RECONNECTED = "reconnected"
+RECONNECTED: Final = "reconnected"
 """The reason of a gap that the client finds itself: its connection was renewed, and the channel has no positions."""
 
 
@@ -40,7 +40,9 @@ def place(members: object) -> Position | None:
 
 def gap_of(channel: str, message: Members) -> Gap:
     """The gap that a message tells of."""
-    notice = Notice(text(message.get("reason")), place(message.get("from")), place(message.get("to")))
+    # A newer relay may have more reasons than are known here; the application sees them as they are.
+    reason = cast("Reason", text(message.get("reason")))
+    notice = Notice(reason, place(message.get("from")), place(message.get("to")))
     return Gap(channel, notice, whole(message.get("reloadAfterMs")))
 
 

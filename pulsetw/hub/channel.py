@@ -44,7 +44,7 @@ class Channel:
         has_history: bool = False,
         strict: bool = False,
         slow: Slow = "catch_up",
-        reload_after_ms: Callable[[str], int] = at_once,
+        reload_after_ms: Callable[[Notice], int] = at_once,
     ) -> None:
         """An empty channel.
 
@@ -54,7 +54,7 @@ class Channel:
             has_history: whether the ring is kept with nobody behind.
             strict: whether a failover is told.
             slow: see `pulsetw.catalogue.Rule`.
-            reload_after_ms: from the reason of a notice to when a client should load its state again.
+            reload_after_ms: when a client that is told so should load its state again.
         """
         self.name = name
         self.has_history = has_history
@@ -222,7 +222,7 @@ class Channel:
             start, stood = self._ring.end, self._flushed
             self._ring.add_notice(notice)
             self._position = self._flushed = notice.end or self._position
-            if notice.reason != "trimmed":
+            if notice.is_of_the_log:
                 self._ahead.clear()
                 self._branches.told()
             self._subscribers.choked_fall_behind(start, stood)
@@ -383,7 +383,7 @@ class Channel:
         connection.tell(self._gap(notice))
 
     def _gap(self, notice: Notice) -> Gap:
-        return Gap(self.name, notice, self._reload_after_ms(notice.reason))
+        return Gap(self.name, notice, self._reload_after_ms(notice))
 
     def _trim(self) -> None:
         """Forgets what nobody needs, and what does not fit."""

@@ -165,7 +165,7 @@ class Hub:
         if audience is Audience.ALL:
             self._gaps += following.channel.noticed(notice)
         elif audience is Audience.USER:
-            gap = Gap(channel, notice, self._reloading.after_ms(notice.reason))
+            gap = Gap(channel, notice, self._reloading.after_ms(notice))
             self._gaps += tell_all([each for user in self._users.values() for each in user], lambda: gap)
 
     def cut(self, channel: str, notice: Notice) -> None:
@@ -199,7 +199,7 @@ class Hub:
                 begins.position,
                 None if command.since is None else gap is None,
                 gap,
-                None if gap is None else self._reloading.after_ms(gap.reason),
+                None if gap is None else self._reloading.after_ms(gap),
             )
 
         return self._joining.use(command.channel, command.since, command.last, standing)

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-# These come to a whole fleet at once; all others to few.
-_FLEET_REASONS = frozenset({"failover", "epoch", "branch", "diverged"})
+from pulsetw.model import Notice
 
 
-def at_once(reason: str) -> int:  # noqa: ARG001 -- `Reloading` looks at it
+def at_once(notice: Notice) -> int:  # noqa: ARG001 -- `Reloading` looks at it
     """For one that stands alone."""
     return 0
 
@@ -24,6 +23,6 @@ class Reloading:
         self._spread_s = spread_s
         self._dice = dice
 
-    def after_ms(self, reason: str) -> int:
-        """When the next client should, in milliseconds from now, by the reason of its notice."""
-        return int(self._dice() * self._spread_s * 1000) if reason in _FLEET_REASONS else 0
+    def after_ms(self, notice: Notice) -> int:
+        """When the next client should that is told so, in milliseconds from now."""
+        return int(self._dice() * self._spread_s * 1000) if notice.is_of_the_log else 0

@@ -41,8 +41,7 @@ def resume(
         return Beginning(ring.end, here, Notice("epoch" if here else "trimmed", since, here))
     start = lineage.start_of(since)
     if start is None:
-        reason = "epoch" if since.epoch != lineage.epoch else "branch"
-        return Beginning(ring.end, here, Notice(reason, since, here))
+        return Beginning(ring.end, here, Notice(lineage.why_unknown(since), since, here))
     if start < ring.floor.offset:
         place = lineage.at(ring.floor.offset)
         return Beginning(ring.after(place.offset), place, Notice("trimmed", since, place))

@@ -90,9 +90,6 @@ class Ring:
     def __getitem__(self, number: int) -> Item:
         return self._items[number - self.first]
 
-    def __len__(self) -> int:
-        return len(self._items)
-
     def add(self, publication: Publication) -> Item:
         """Appends a publication; nothing is encoded."""
         event, position = publication.event, publication.position
@@ -113,7 +110,7 @@ class Ring:
         """Appends a notice; after `epoch` and `branch` what stands before it is of a log that is no more."""
         item = Item(self.end, notice=notice)
         self._append(item)
-        if notice.reason in ("epoch", "branch"):
+        if notice.begins_anew:
             self._base, self.floor = self.end, notice.end
             self._turn()
         return item

@@ -21,7 +21,7 @@ from collections import OrderedDict, deque
 
 from attrs import define, field, frozen
 
-from pulsetw.model import Entry, Lineage, Notice, Page, Position
+from pulsetw.model import Entry, Lineage, Notice, Page, Position, Reason
 
 MAX_KEPT = 1000
 """Pushes that are kept while the log is being asked."""
@@ -229,8 +229,7 @@ class Consumer:
         effects: list[Effect] = []
         start = page.start
         if start is None:
-            reason = "epoch" if page.lineage.epoch != here.epoch else "branch"
-            return self._lose(here, page, reason)
+            return self._lose(here, page, page.lineage.why_unknown(here))
         if not self.defences.fork:
             start = here.offset
         if start < here.offset:
@@ -247,7 +246,7 @@ class Consumer:
             effects.append(Placed(page.lineage, self.position.offset))
         return effects + self._read(page)
 
-    def _lose(self, here: Position, page: Page, reason: str) -> list[Effect]:
+    def _lose(self, here: Position, page: Page, reason: Reason) -> list[Effect]:
         """What was read has no place in this log: goes on with the entries of the page, whatever they are."""
         self._was_cut_off = False
         before = page.entries[0].position.offset - 1 if page.entries else page.top

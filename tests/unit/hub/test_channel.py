@@ -11,6 +11,12 @@ from pulsetw.interfaces import Wire
 from pulsetw.model import Event, Publication
 
 
+def kept(channel):
+    """How many items the channel's ring has."""
+    ring = channel._ring
+    return ring.end - ring.first
+
+
 class CountingDialect:
     """Encodes a publication as its id, and anything else as a number of it; counts both."""
 
@@ -132,14 +138,14 @@ class ChannelTests(SynchronousTestCase):
         self.connection("fast")
         self.append(*range(50))
         self.channel.flush()
-        self.assertEqual(len(self.channel._ring), 0)
+        self.assertEqual(kept(self.channel), 0)
         slow = self.connection("slow", room=0)
         self.append(*range(50))
         self.channel.flush()
-        self.assertEqual(len(self.channel._ring), 3)
+        self.assertEqual(kept(self.channel), 3)
         self.assertTrue(1200 < self.channel.ring_bytes <= 1250)
         self.channel.remove(slow)
-        self.assertEqual((len(self.channel._ring), self.channel.ring_bytes), (0, 0))
+        self.assertEqual((kept(self.channel), self.channel.ring_bytes), (0, 0))
 
     def test_an_excluded_client_gets_the_others(self):
         """Also when it is behind."""
@@ -190,4 +196,4 @@ class ChannelTests(SynchronousTestCase):
             self.assertGreater(int(item), previous)
             previous, excused = int(item), False
         self.assertEqual(previous, number)
-        self.assertEqual(len(channel._ring), 0)
+        self.assertEqual(kept(channel), 0)

@@ -5,6 +5,7 @@ from msgspec import Raw
 from pulsetw.hub.channel import Channel
 from pulsetw.model import Branch, Event, Lineage, Notice, Position, Publication
 from tests.unit.hub.history_case import ONE, HistoryTests
+from tests.unit.hub.test_channel import kept
 
 
 class ComingBackTests(HistoryTests):
@@ -211,7 +212,7 @@ class SlowTests(HistoryTests):
         for number in range(1, 6):
             self.channel.append(Publication("c", Event("t", Raw(b"{}"), id=str(number))))
             self.channel.flush()
-        self.assertEqual(len(self.channel._ring), 1)
+        self.assertEqual(kept(self.channel), 1)
         slow.room = 99
         self.channel.catch_up(slow)
         self.assertEqual(slow.got, ["1", ("slow", None, None), "5"])
