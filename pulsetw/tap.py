@@ -24,7 +24,7 @@ class Options(usage.Options):
     synopsis = "[--config FILE] [--listen ENDPOINT ...] [--admin ENDPOINT ...] [--broker URL]"
     longdesc = (
         "Relays events to every WebSocket client that may see them. Every setting can stand in the file, or in the "
-        "environment as PULSETW_<SECTION>_<KEY>; docs/reference/configuration.md lists them."
+        "environment as PULSETW_<TABLE>_<KEY>; docs/reference/configuration.md lists them."
     )
     optParameters: ClassVar = [  # noqa: N815 -- Twisted reads it
         ["config", "c", None, "A TOML file with the settings"],

@@ -3,6 +3,7 @@
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pulsetw import codec
 from pulsetw.catalogue import Rule
 from pulsetw.config.environment import read_environment
 from pulsetw.config.known import HINTS, Given, nearest, nearest_key, no_such
-from pulsetw.config.settings import SECTIONS, Config, rule_key
+from pulsetw.config.settings import SECTIONS, Config, check_rule, rule_key
 from pulsetw.errors import ConfigError, EventError
 
 _TABLES = (*SECTIONS, "channels")
@@ -31,14 +32,17 @@ def load(path: str | None, environ: Mapping[str, str], flags: Mapping[str, objec
         ConfigError: the first mistake found: the key (or the file, or the variable), what was found, what was expected.
     """
     document = _read_file(Path(path)) if path is not None else {}
-    given = [*_settings(document, path or ""), *read_environment(environ, url_is_given="broker.url" in flags)]
+    with _read_from(path or ""):
+        rules = _rules(document)
+        given = list(_settings(document, path or ""))
+    given += read_environment(environ, url_is_given="broker.url" in flags)
     given += [Given(key, value, "the command line") for key, value in flags.items()]
     values: dict[str, tuple[object, str]] = {}
     for setting in given:
         if setting.key not in HINTS:
-            raise _unknown(setting.key)
+            raise _unknown(setting)
         values[setting.key] = (_convert(setting, HINTS[setting.key]), setting.origin)
-    return _build(values, _rules(document, path or ""))
+    return _build(values, rules)
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -59,14 +63,13 @@ def _settings(document: Mapping[str, object], path: str) -> Iterator[Given]:
     for section, table in document.items():
         if section not in _TABLES:
             meant = nearest(section, _TABLES) or nearest_key(f".{section}")
-            problem = no_such("table", meant, f"there are: {', '.join(_TABLES)}")
-            raise ConfigError(section, problem + _source(path))
+            raise ConfigError(section, no_such("table", meant, f"there are: {', '.join(_TABLES)}"))
         members = _table(section, table)
         if section != "channels":
             yield from (Given(f"{section}.{name}", value, path) for name, value in members.items())
 
 
-def _rules(document: Mapping[str, object], path: str) -> dict[str, Rule]:
+def _rules(document: Mapping[str, object]) -> dict[str, Rule]:
     """The channels' rules, which only the file can have."""
     rules = {}
     for name, table in _table("channels", document.get("channels", {})).items():
@@ -74,14 +77,15 @@ def _rules(document: Mapping[str, object], path: str) -> dict[str, Rule]:
         members = _table(key, table)
         for member in members:
             if member not in _RULE_HINTS:
-                known = f"a rule has: {', '.join(_RULE_HINTS)}"
-                raise ConfigError(f"{key}.{member}", no_such("setting", nearest(member, _RULE_HINTS), known))
+                meant = nearest(member, _RULE_HINTS) or nearest_key(f".{member}")
+                raise ConfigError(f"{key}.{member}", no_such("setting", meant, f"a rule has: {', '.join(_RULE_HINTS)}"))
         rules[name] = Rule(
             **{
-                member: _convert(Given(f"{key}.{member}", value, path), _RULE_HINTS[member])
+                member: _convert(Given(f"{key}.{member}", value), _RULE_HINTS[member])
                 for member, value in members.items()
             }
         )
+        check_rule(name, rules[name], members)
     return rules
 
 
@@ -91,10 +95,11 @@ def _table(key: str, value: object) -> dict[str, Any]:
     return value
 
 
-def _unknown(key: str) -> ConfigError:
-    section = key.partition(".")[0]
+def _unknown(setting: Given) -> ConfigError:
+    section = setting.key.partition(".")[0]
     known = ", ".join(name.partition(".")[2] for name in HINTS if name.startswith(f"{section}."))
-    return ConfigError(key, no_such("setting", nearest_key(key), f"{section} has: {known}"))
+    problem = no_such("setting", nearest_key(setting.key), f"{section} has: {known}")
+    return ConfigError(setting.key, problem + _source(setting.origin))
 
 
 def _convert(setting: Given, hint: Any) -> Any:
@@ -115,6 +120,15 @@ def _choices(hint: Any) -> str:
         return "one of " + ", ".join(f'"{option}"' for option in options)
     words = [_choices(option).removeprefix("one of ") for option in options]
     return "one of " + ", ".join(["true", "false", *filter(None, words)]) if bool in options else ""
+
+
+@contextmanager
+def _read_from(origin: str) -> Iterator[None]:
+    """Adds to an error where its setting stood."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(error.key, error.problem + _source(origin)) from None
 
 
 def _source(origin: str) -> str:

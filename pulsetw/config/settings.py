@@ -1,10 +1,10 @@
 """What can be set. Each class is one table of the file; `docs/reference/configuration.md` lists the same for people."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar, Literal
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from pulsetw.catalogue import Rule, check_name, check_pattern, is_pattern
 from pulsetw.config import checks
@@ -156,15 +156,34 @@ def rule_key(name: str) -> str:
 
 def _check_rules(_instance: object, _attribute: object, rules: Mapping[str, Rule]) -> None:
     for name, rule in rules.items():
-        key = rule_key(name)
-        try:
-            (check_pattern if is_pattern(name) else check_name)(name)
-        except ChannelError as error:
-            raise ConfigError(key, error.problem) from None
-        between(0, 100_000)(f"{key}.history_size", rule.history_size)
-        between(1, 2_592_000)(f"{key}.history_age_s", rule.history_age_s)
-        if rule.ack != "fast" and not rule.history_size:
-            raise ConfigError(f"{key}.ack", f'expected "fast" where there is no history_size, found "{rule.ack}"')
+        check_rule(name, rule, [member.name for member in fields(Rule) if getattr(rule, member.name) != member.default])
+
+
+def check_rule(name: str, rule: Rule, given: Collection[str]) -> None:
+    """Checks a rule and its name.
+
+    Args:
+        name: of the channel, or a pattern.
+        rule: its rule.
+        given: which of its settings somebody chose, be it the default: they must have an effect.
+
+    Raises:
+        ConfigError: names the key, what was found and what was expected.
+    """
+    key = rule_key(name)
+    try:
+        (check_pattern if is_pattern(name) else check_name)(name)
+    except ChannelError as error:
+        raise ConfigError(key, error.problem) from None
+    between(0, 100_000)(f"{key}.history_size", rule.history_size)
+    between(1, 2_592_000)(f"{key}.history_age_s", rule.history_age_s)
+    if not rule.history_size:
+        for member in ("history_age_s", "ack", "strict"):
+            # "fast" is true of a channel without a history, too.
+            if member in given and (member, rule.ack) != ("ack", "fast"):
+                raise ConfigError(f"{key}.{member}", "has no effect: expected a history_size beside it, found 0")
+    elif "strict" in given and rule.ack != "fast":
+        raise ConfigError(f"{key}.strict", f'has no effect: expected ack = "fast" beside it, found "{rule.ack}"')
 
 
 @frozen

@@ -20,6 +20,7 @@ from twisted.internet.interfaces import (
     ISSLTransport,
 )
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 
@@ -30,6 +31,11 @@ from pulsetw.transport.head import BadHead, HeadReader, RequestHead
 # So many connections above the limit are still read, to be told of it and to have their health asked; the rest is
 # closed without a word.
 _ROOM_ABOVE_LIMIT = 256
+
+# One log line for each origin in so many seconds, and an end to them: strangers choose their origins.
+_TELL_AGAIN_S = 60.0
+_MAX_TOLD = 20
+_MAX_SHOWN = 200
 
 _HEADERS: dict[int, tuple[tuple[str, str], ...]] = {
     426: (("Upgrade", "websocket"), ("Connection", "Upgrade")),
@@ -64,6 +70,7 @@ class FrontFactory(ServerFactory):
     """
 
     noisy = False
+    _log = Logger()
 
     def __init__(
         self,
@@ -93,6 +100,8 @@ class FrontFactory(ServerFactory):
         self._path = path
         self._origins = origins
         self._open: set[Any] = set()
+        self._told: set[str | None] = set()
+        self._telling_since = clock.seconds()
 
     @property
     def connections(self) -> int:
@@ -148,14 +157,29 @@ class FrontFactory(ServerFactory):
         origins = head.values("origin")
         if len(origins) > 1:
             raise BadHead(400, "there is more than one Origin header")
+        origin = origins[0] if origins else None
         if not origin_allowed(
-            origins[0] if origins else None,
+            origin,
             head.first("host") or "",
             secure=secure,
             has_cookies=bool(head.values("cookie")),
             allowed=self._origins,
         ):
+            self._tell(origin and origin[:_MAX_SHOWN])
             raise BadHead(403, "pages of this origin may not connect: the setting auth.origins does not name it")
+
+    def _tell(self, origin: str | None) -> None:
+        """Logs that an origin was refused; None = a browser's handshake without one."""
+        now = self.clock.seconds()
+        if now - self._telling_since >= _TELL_AGAIN_S:
+            self._told.clear()
+            self._telling_since = now
+        if origin not in self._told and len(self._told) < _MAX_TOLD:
+            self._told.add(origin)
+            self._log.warn(
+                "A WebSocket was refused (403): the setting auth.origins does not name its Origin, {origin!r}",
+                origin=origin,
+            )
 
 
 class Front(Protocol):

@@ -1,5 +1,6 @@
 """The command line."""
 
+import re
 from pathlib import Path
 
 from twisted.application.service import IService
@@ -34,6 +35,14 @@ class OptionsTests(SynchronousTestCase):
         ):
             with self.assertRaisesRegex(SystemExit, "pulsetw: " + words):
                 self.parse(*arguments)
+
+    def test_the_help_says_how_the_reference_writes_variables(self):
+        """One word for one thing."""
+        reference = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
+        written = re.compile(r"PULSETW_<\w+>_<\w+>")
+        in_help = set(written.findall(str(Options())))
+        self.assertEqual(in_help, set(written.findall(reference.read_text(encoding="utf-8"))))
+        self.assertEqual(len(in_help), 1)
 
     def test_the_service_is_a_relay(self):
         """twistd starts and stops it."""

@@ -15,12 +15,14 @@ _TCP_FORM = "expected redis://[user[:password]@]host[:port][/db], or rediss:// f
 _UNIX_FORM = "expected redis+unix://[user[:password]@]/path/to.sock[?db=n]"
 _SENTINEL_FORM = (
     "expected redis+sentinel://[user[:password]@]host[:port][,host[:port]...]/service[/db]"
-    "[?sentinel_user=...&sentinel_password=...], or rediss+sentinel:// for TLS"
+    "[?sentinel_user=...&sentinel_password=...] such as redis+sentinel://10.0.0.1,10.0.0.2:26380/mymaster, "
+    "or rediss+sentinel:// for TLS"
 )
 _ESCAPES = "in user names and passwords / ? # @ : % are written %2F %3F %23 %40 %3A %25"
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f]")
-_SENTINEL = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:%@,]+))(?::([0-9]{1,5}))?")
+_SENTINEL = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:%@,;]*))(?::(.*))?")
+_PORT = re.compile(r"[0-9]{1,5}")
 _SCHEMES = ("redis", "rediss", "redis+unix", "redis+sentinel", "rediss+sentinel")
 _PREFIX = re.compile(r"[A-Za-z0-9_\-=@.;:#$!/]{0,100}")
 
@@ -164,16 +166,18 @@ def _check_prefix(prefix: str) -> None:
 
 
 def _split(url: str) -> SplitResult:
+    scheme = url.partition("://")[0].lower()
+    form = _SENTINEL_FORM if scheme.endswith("+sentinel") else _UNIX_FORM if scheme == "redis+unix" else _TCP_FORM
     if _UNPRINTABLE.search(url):
-        raise ConfigError(_KEY, f"{_TCP_FORM}, without spaces and control characters; {_ESCAPES}")
+        raise ConfigError(_KEY, f"{form}, without spaces and control characters; {_ESCAPES}")
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ConfigError(_KEY, f"{_TCP_FORM}; an IPv6 address stands in [brackets]; {_ESCAPES}") from None
+        raise ConfigError(_KEY, f"{form}; an IPv6 address stands in [brackets]; {_ESCAPES}") from None
     if parts.scheme not in _SCHEMES or not url[len(parts.scheme) :].startswith("://"):
         raise ConfigError(_KEY, "expected memory://, " + ", ".join(f"{scheme}://" for scheme in _SCHEMES))
     if parts.fragment:
-        raise ConfigError(_KEY, f"expected nothing behind a #; {_ESCAPES}")
+        raise ConfigError(_KEY, f"{form}, and nothing behind a #; {_ESCAPES}")
     return parts
 
 
@@ -209,11 +213,12 @@ def _unix_fields(parts: SplitResult) -> _UnixFields:
 def _sentinel_fields(parts: SplitResult) -> _SentinelFields:
     user, password = _credentials(parts)
     hosts = parts.netloc.rpartition("@")[2].lower()
-    sentinels = tuple(_sentinel(text) for text in hosts.split(","))
+    sentinels = tuple(_sentinel(number, text) for number, text in enumerate(hosts.split(","), 1))
     service, _, db = parts.path[1:].partition("/")
     service = _decoded(service)
     if not service or _UNPRINTABLE.search(service):
-        raise ConfigError(_KEY, f"{_SENTINEL_FORM}; the service is missing or has a space in it; {_ESCAPES}")
+        problem = "the service, the master's name at the Sentinels, is missing or has a space in it"
+        raise ConfigError(_KEY, f"{_SENTINEL_FORM}; {problem}; {_ESCAPES}")
     query: dict[str, str] = {}
     for word in parts.query.split("&") if parts.query else ():
         name, _, value = word.partition("=")
@@ -226,12 +231,17 @@ def _sentinel_fields(parts: SplitResult) -> _SentinelFields:
     return _SentinelFields("", sentinels, service, _db(db, _SENTINEL_FORM), user, password, *own, tls)
 
 
-def _sentinel(text: str) -> tuple[str, int]:
+def _sentinel(number: int, text: str) -> tuple[str, int]:
     found = _SENTINEL.fullmatch(text)
-    port = int(found[3] or 26379) if found else 0
-    if found is None or not 1 <= port <= 65535:
-        raise ConfigError(_KEY, f"{_SENTINEL_FORM}; a port is a number from 1 to 65535; {_ESCAPES}")
-    return found[1] or found[2], port
+    host = found and (found[1] or found[2])
+    if found is None or not host:
+        problem = f"the host of Sentinel {number} is missing, or is no name or address; IPv6 stands in [brackets]"
+        raise ConfigError(_KEY, f"{_SENTINEL_FORM}; {problem}; {_ESCAPES}")
+    port = "26379" if found[3] is None else found[3]
+    if not _PORT.fullmatch(port) or not 1 <= int(port) <= 65535:
+        problem = f"the port of Sentinel {number} is no number from 1 to 65535; the service follows a /"
+        raise ConfigError(_KEY, f"{_SENTINEL_FORM}; {problem}; {_ESCAPES}")
+    return host, int(port)
 
 
 def _credentials(parts: SplitResult) -> tuple[str, str]:

@@ -93,7 +93,27 @@ BROKEN = {
     "a promise about nothing": (
         '[channels."a:b"]\nack = "durable"',
         'channels."a:b".ack',
-        'expected "fast" where there is no history_size, found "durable"',
+        "has no effect: expected a history_size beside it, found 0",
+    ),
+    "an age of nothing": (
+        '[channels."a:b"]\nhistory_age_s = 300',
+        'channels."a:b".history_age_s',
+        "has no effect: expected a history_size beside it, found 0",
+    ),
+    "notices of nothing": (
+        '[channels."a:b"]\nhistory_size = 0\nstrict = true',
+        'channels."a:b".strict',
+        "has no effect: expected a history_size beside it, found 0",
+    ),
+    "notices of what is not lost": (
+        '[channels."a:b"]\nhistory_size = 9\nack = "window"\nstrict = true',
+        'channels."a:b".strict',
+        'has no effect: expected ack = "fast" beside it, found "window"',
+    ),
+    "a setting of the limits in a rule": (
+        '[channels."a:b"]\noutbox_events = 9',
+        'channels."a:b".outbox_events',
+        "did you mean limits.outbox_events?",
     ),
     "a typing mistake in a rule": ('[channels."a:b"]\npublis = "users"', 'channels."a:b".publis', "mean publish?"),
     "nobody that we know": (
@@ -134,6 +154,13 @@ class FileTests(SynchronousTestCase):
             self.assertEqual(error.key, str(self.path) if key == "FILE" else key, name)
             self.assertIn(words, error.problem, name)
             self.assertTrue(str(error).startswith(error.key), name)
+            where = "" if key == "FILE" else f" (from {self.path})"
+            self.assertEqual(error.problem, error.problem.partition(" (from ")[0] + where, name)
+
+    def test_a_rule_may_say_what_is_so_anyway(self):
+        """And all of a history's settings, where there is one."""
+        config = self.load('[channels.a]\nack = "fast"\n[channels.b]\nhistory_size = 9\nack = "fast"\nstrict = false')
+        self.assertEqual(config.channels, {"a": Rule(), "b": Rule(history_size=9, strict=False)})
 
     def test_a_file_that_is_not_there(self):
         error = self.assertRaises(ConfigError, load, "no/such/file", {}, {})

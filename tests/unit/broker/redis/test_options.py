@@ -1,5 +1,6 @@
 """URLs of Redis: what each stands for, and that no mistake shows a password."""
 
+import re
 from urllib.parse import quote
 
 import pytest
@@ -75,6 +76,25 @@ MISTAKES = [
     f"redis+sentinel://a/main?sentinel_password={SECRET}%zz",
 ]
 
+# Which part of a Sentinel's URL is wrong.
+BLAMED = {
+    "redis+sentinel://a:26379,b:26379": "the service, the master's name at the Sentinels, is missing",
+    "redis+sentinel://a:26379/?service=main": "the service, the master's name at the Sentinels, is missing",
+    "redis+sentinel:///main": "the host of Sentinel 1",
+    "redis+sentinel://a,/main": "the host of Sentinel 2",
+    "redis+sentinel://a;b/main": "the host of Sentinel 1",
+    "redis+sentinel://a%20b/main": "the host of Sentinel 1",
+    "redis+sentinel://::1/main": "the host of Sentinel 1",
+    "redis+sentinel://a:1,b:0/main": "the port of Sentinel 2",
+    "redis+sentinel://a:26379:main": "the port of Sentinel 1 is no number from 1 to 65535; the service follows a /",
+    "redis+sentinel://a:/main": "the port of Sentinel 1",
+    "redis+sentinel://a/main/x": "db is",
+    "redis+sentinel://a/main?db=1": "nothing else can follow a ?",
+    "redis+sentinel://a, b/main": "without spaces",
+    "redis+sentinel://[::1/main": "an IPv6 address stands in [brackets]",
+    "redis+sentinel://a#main": "nothing behind a #",
+}
+
 # Surrogates cannot be percent-encoded, NUL is refused.
 _words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\ufffd"), max_size=20)
 
@@ -96,6 +116,19 @@ class RedisOptionsTests(SynchronousTestCase):
                 assert caught.value.key == "broker.url"
                 assert "expected" in caught.value.problem
                 assert SECRET.lower() not in str(caught.value).lower()
+
+    def test_the_part_of_a_sentinels_url_that_is_wrong(self) -> None:
+        """It alone is blamed, beside a URL that would be right."""
+        parts = ("the service,", "the host of", "the port of")
+        for url, blamed in BLAMED.items():
+            with self.subTest(url=url):
+                with pytest.raises(ConfigError) as caught:
+                    RedisOptions.from_url(url)
+                problem = caught.value.problem
+                assert blamed in problem
+                assert [part for part in parts if part in problem] == [part for part in parts if part in blamed]
+                (example,) = re.findall(r"such as (\S+),", problem)
+                assert RedisOptions.from_url(example).service == "mymaster"
 
     def test_display_url(self) -> None:
         """People see where it is and who we are, and no password."""
