@@ -47,12 +47,17 @@ class Entry:
     payload: bytes
 
 
+UNKNOWN_BRANCH = "unknown"
+"""The name of all branches where the broker says nothing by which masters could be told apart."""
+
+
 @frozen
 class Branch:
     """The part of a channel's log that one line of masters wrote.
 
     Attributes:
-        name: the start of Redis's replication id, which changes at every promotion and restart.
+        name: the start of Redis's replication id and run id: another one after each promotion and restart; or
+            `UNKNOWN_BRANCH`.
         fork: the last offset that it shares with the branch before it; 0 for the first.
     """
 

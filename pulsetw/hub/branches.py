@@ -1,13 +1,14 @@
 """Which changes of a log's branch may have lost something that was acknowledged."""
 
-from pulsetw.model import Lineage, Position
+from pulsetw.model import UNKNOWN_BRANCH, Lineage, Position
 
 
 class Branches:
     """What this server has seen of a channel's branches.
 
     A change that came without a notice, on a link that lived, was no failover: a replica was attached. Of a change that
-    nobody here has seen nothing is known, and it counts as one: rather once too often than never.
+    nobody here has seen nothing is known, and it counts as one: rather once too often than never. So does every
+    stay on a branch without a name: it may have been several.
     """
 
     def __init__(self, *, strict: bool) -> None:
@@ -43,4 +44,5 @@ class Branches:
         names = [] if self._lineage is None else [branch.name for branch in self._lineage.branches]
         if not self._strict or since.branch not in names:
             return frozenset()
-        return frozenset(names[names.index(since.branch) + 1 :]) - self._harmless
+        stood = names[names.index(since.branch) :]
+        return (frozenset(stood[1:]) - self._harmless) | (frozenset(stood) & {UNKNOWN_BRANCH})

@@ -10,27 +10,30 @@ An event may come again at another place of the log. Whether it is sent is decid
 where the first copy was.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from attrs import evolve
 
 from pulsetw.catalogue.rule import Slow
+from pulsetw.codec import text_of
 from pulsetw.commands import Gap
 from pulsetw.errors import Disconnect, DisconnectCode
-from pulsetw.hub.ahead import Ahead
 from pulsetw.hub.branches import Branches
+from pulsetw.hub.catching_up import CatchingUp
+from pulsetw.hub.choice import Choice
 from pulsetw.hub.connection import Connection
-from pulsetw.hub.cursor import Cursor, before, excludes
+from pulsetw.hub.cursor import Cursor
+from pulsetw.hub.fanout import FanOut
 from pulsetw.hub.reloading import at_once
 from pulsetw.hub.resuming import Beginning, lacks, newest, resume
-from pulsetw.hub.ring import Item, Ring
-from pulsetw.hub.sent import Unsent
+from pulsetw.hub.ring import ITEM_BYTES, Ring
+from pulsetw.hub.slices import IsOver, never
 from pulsetw.hub.subscribers import Subscribers
 from pulsetw.hub.telling import tell_all
 from pulsetw.model import Lineage, Notice, Position, Publication
 
-# So much is joined for one send to somebody who catches up, in bytes: one transport's worth.
-_CATCH_UP_BYTES = 65536
+# So much may wait until those before it have gone to everybody, in bytes; then it is not waited any more.
+_MAX_NEW_BYTES = 1024 * 1024
 
 
 class Channel:
@@ -62,15 +65,18 @@ class Channel:
         self._slow = slow
         self._reload_after_ms = reload_after_ms
         self._new: list[Publication] = []
+        self._new_bytes = 0
+        self._fan_out: FanOut | None = None
         self._ring = Ring()
         self._lineage: Lineage | None = None
         self._position: Position | None = None  # of what was given last
-        self._flushed: Position | None = None  # of what was flushed last
+        self._flushed: Position | None = None  # of the ring's newest
+        self._top: int | None = None  # the broker said that the log goes so far
         self._subscribers = Subscribers(name)
-        self._unsent = Unsent()
+        self._choice = Choice()
+        self._behind = CatchingUp(self._ring, self._subscribers, self._choice, slow, has_history, self._tell)
         self._strict = strict
         self._branches = Branches(strict=strict)
-        self._ahead = Ahead()
         self._more_bytes = 0
 
     def __len__(self) -> int:
@@ -80,7 +86,7 @@ class Channel:
         return iter(self._subscribers)
 
     @property
-    def ring_bytes(self) -> int:
+    def kept_bytes(self) -> int:
         """What the ring takes."""
         return self._ring.bytes
 
@@ -94,12 +100,13 @@ class Channel:
             since: how far it has read; None = from now on.
             last: without `since`, so many of the newest publications come first.
         """
-        self.flush()
-        here = self._position
+        if self._fan_out is None and self._new:
+            self._fan_out = self._begin_fan_out()
+        here = self._flushed
         if since is not None:
-            begins = resume(self._ring, self._lineage, here, since, self._branches.doubtful(since))
+            begins = resume(self._ring, self._lineage, here, self._top, since, self._branches.doubtful(since))
             if begins.position is not None and here is not None and begins.position.offset > here.offset:
-                self._ahead.add(connection, begins.position)
+                self._choice.ahead.add(connection, begins.position)
         else:
             begins = newest(self._ring, here, last) if last else Beginning(self._ring.end, here)
         if begins.number == self._ring.end:
@@ -108,86 +115,75 @@ class Channel:
             cursor = Cursor(begins.number, begins.number, begins.position, is_slow=False)
             self._subscribers.add_behind(connection, cursor)
             for start, end in self._ring.dead(begins.number):
-                self._unsent.add(connection, start, end)
+                self._choice.unsent.add(connection, start, end)
         return begins
 
     def remove(self, connection: Connection) -> None:
         """No subscriber any more; what it was not sent yet it does not get."""
         self._subscribers.remove(connection)
-        self._unsent.remove(connection)
-        self._ahead.remove(connection)
+        self._choice.remove(connection)
+        if self._fan_out is not None:
+            self._fan_out.leave(connection)
         self._trim()
 
     def append(self, publication: Publication) -> None:
         """Adds a publication; it goes out with the next flush."""
         self._new.append(publication)
+        self._new_bytes += ITEM_BYTES + len(text_of(publication.event))
         self._position = publication.position or self._position
 
-    def flush(self) -> int:
+    @property
+    def is_flushed(self) -> bool:
+        """Whether nothing waits for `flush`."""
+        return self._fan_out is None and not self._new
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits for `flush` that it should not be put off."""
+        return self._new_bytes > _MAX_NEW_BYTES
+
+    def flush(self, is_over: IsOver = never) -> int:
         """Sends what is new to every subscriber whose transport can take it, one send each.
+
+        Args:
+            is_over: says when to go on another time; what comes until then goes out with one more send.
 
         Returns:
             The number of deliveries: publications times subscribers.
         """
-        if not self._new:
-            return 0
-        start, stood = self._ring.end, self._flushed
-        new = [self._ring.add(publication) for publication in self._new]
-        self._new = []
-        self._flushed = self._position
-        for wire in self._subscribers.current:
-            for item in new:
-                self._ring.encode(item, wire)
-        is_for_all = not self._ahead and not any(item.firsts or excludes(item) for item in new)
-        subscribers = 0
-        for wire, group in tuple(self._subscribers.current.items()):
-            joined = b"".join([item.encoded[wire] for item in new])
-            for connection in tuple(group):
-                if connection.is_choked:
-                    self._subscribers.fall_behind(connection, start, stood)
-                    continue
-                subscribers += 1
-                if is_for_all:
-                    connection.transport.send(joined)
-                else:
-                    self._send_chosen(connection, group[connection], new)
-        if self._ahead and self._position is not None:
-            self._ahead.reached(self._position, self._subscribers.behind)
-        self._trim()
-        return subscribers * len(new)
+        deliveries = 0
+        while not self.is_flushed:
+            fan_out = self._fan_out = self._fan_out or self._begin_fan_out()
+            deliveries += fan_out.go_on(is_over)
+            if fan_out.is_done:
+                self._fan_out = None
+                self._reached()
+                self._trim()
+            if is_over():
+                break
+        return deliveries
 
     def catch_up(self, connection: Connection) -> tuple[int, int]:
-        """Sends to somebody behind what its transport can take; called when the transport has drained.
+        """Sends to somebody behind what its transport can take.
 
         Returns:
             The number of deliveries, and of gaps.
         """
-        cursor = self._subscribers.behind.get(connection)
-        if cursor is None:
-            return 0, 0
-        deliveries, gaps = 0, 0
-        if cursor.untold is not None:
-            self._tell(connection, cursor.untold)
-            cursor.untold, gaps = None, 1
-        gaps += self._skip_lost(connection, cursor)
-        while cursor.number < self._ring.end and not connection.is_choked:
-            notice = self._ring[cursor.number].notice
-            if notice is not None:
-                cursor.number += 1
-                cursor.position = notice.end or cursor.position
-                self._tell(connection, notice)
-                gaps += 1
-                continue
-            data, count = self._next_piece(connection, cursor)
-            deliveries += count
-            if data:
-                connection.transport.send(data)
-        if cursor.number >= self._ring.end:
-            self._subscribers.catch_up(connection)
-            if self._ahead and self._position is not None:
-                self._ahead.reached(self._position, self._subscribers.behind)
+        sent = self._behind.serve(connection)
+        self._reached()
         self._trim()
-        return deliveries, gaps
+        return sent
+
+    def reach_back(self, connection: Connection) -> int | None:
+        """The offset after which the broker's log is to be read before somebody slow can catch up.
+
+        Returns:
+            None: the ring has it all, or reading would not help.
+        """
+        cursor = self._subscribers.behind.get(connection)
+        if cursor is None or self._slow != "catch_up" or not self._ring.can_give_back(cursor.number, cursor.position):
+            return None
+        return self.lacks(cursor.position, 0)
 
     def past(self, publications: Sequence[Publication]) -> None:
         """What the log had already; for those who come back or come late."""
@@ -197,14 +193,15 @@ class Channel:
 
     def placed(self, lineage: Lineage, top: int) -> None:
         """Where the log stands."""
+        self.flush()
+        if lineage != self._lineage:
+            self._top = None
         self._lineage = lineage
-        self._position = lineage.at(top)
+        self._position = self._flushed = lineage.at(top)
         self._branches.placed(lineage)
-        for connection, place in self._ahead.moved(lineage):
+        for connection, place in self._choice.ahead.moved(lineage):
             start = lineage.start_of(place)
             self._owe(connection, Notice("diverged", place, None if start is None else lineage.at(start)))
-        if not self._new:
-            self._flushed = self._position
         if self._ring.floor is None:
             self._ring.floor = self._position
 
@@ -223,7 +220,7 @@ class Channel:
             self._ring.add_notice(notice)
             self._position = self._flushed = notice.end or self._position
             if notice.is_of_the_log:
-                self._ahead.clear()
+                self._choice.ahead.clear()
                 self._branches.told()
             self._subscribers.choked_fall_behind(start, stood)
         else:
@@ -252,10 +249,10 @@ class Channel:
             # Whoever stands before the fork lacks what the old master had acknowledged behind it, as all others do.
             self._ring.add_notice(Notice("failover", fork, fork))
         self._position = self._flushed = fork
-        self._ahead.clear()
+        self._choice.ahead.clear()
         self._branches.told()
         for connection, cursor in self._subscribers.behind.items():
-            self._unsent.add(connection, max(cursor.number, dead), end)
+            self._choice.unsent.add(connection, max(cursor.number, dead), end)
             if cursor.position is not None and cursor.position.offset > fork.offset:
                 cursor.owe(evolve(notice, start=cursor.position))
                 cursor.position, cursor.number = fork, self._ring.end
@@ -265,11 +262,21 @@ class Channel:
 
     def history(self, since: Position | None, limit: int) -> tuple[Publication, ...]:
         """What the ring has: the first `limit` after a place; without one that is known here, the newest."""
-        self.flush()
         start = None if since is None or self._lineage is None else self._lineage.start_of(since)
         number = self._ring.newest(limit) if start is None else self._ring.after(start, since)
-        kept = [item.publication for item in self._ring.live(number) if item.publication and item.position]
-        return tuple(kept[:limit])
+        kept = [item.publication for item in self._ring.live(number) if item.publication]
+        kept = [each for each in (*kept, *self._new) if each.position and each.position.offset > (start or 0)]
+        return tuple(kept[-limit:] if start is None else kept[:limit])
+
+    def is_beyond(self, since: Position) -> bool:
+        """Whether it is further on in the current log than this is known to go."""
+        start = None if self._lineage is None else self._lineage.start_of(since)
+        here = 0 if self._position is None else self._position.offset
+        return start is not None and start > max(here, self._top or 0)
+
+    def reaches(self, offset: int) -> None:
+        """The log goes so far at the broker."""
+        self._top = offset
 
     def lacks(self, since: Position | None, newest: int) -> int | None:
         """See `pulsetw.hub.resuming.lacks`."""
@@ -284,14 +291,19 @@ class Channel:
             is_all: older ones are not to be had.
         """
         ring, lineage, floor = self._ring, self._lineage, self._ring.floor
-        if lineage is None or floor is None or ring.is_mixed:
+        if lineage is None or floor is None or ring.is_mixed or ring.knows_local:
             return
         if start < floor.offset:
             # Numbers below the first are used once more from here on: nobody may stand there, or count on them.
-            for cursor in self._subscribers.behind.values():
-                cursor.leave_lost(ring)
+            cursors = list(self._subscribers.behind.values())
+            returning = [each for each in cursors if ring.can_give_back(each.number, each.position)]
+            for cursor in cursors:
+                if cursor not in returning:
+                    cursor.leave_lost(ring)
             self._subscribers.begin_at_least(ring.first)
             ring.restore(publications, lineage.at(start))
+            for cursor in returning:
+                cursor.return_to(ring)
         if is_all:
             ring.reach = min(start, floor.offset)
 
@@ -316,54 +328,16 @@ class Channel:
         """Gives the ring's memory back: those behind get a gap, those who come back find nothing."""
         self._ring.trim(self._ring.end, 0)
 
-    def _send_chosen(self, connection: Connection, joined: int, items: Iterable[Item]) -> None:
-        """Sends those that are for this one."""
-        data = b"".join([item.encoded[connection.wire] for item in items if self._is_for(connection, joined, item)])
-        if data:
-            connection.transport.send(data)
+    def _begin_fan_out(self) -> FanOut:
+        stood, self._flushed = self._flushed, self._position
+        new, self._new, self._new_bytes = self._new, [], 0
+        items = [self._ring.add(publication) for publication in new]
+        return FanOut(self._ring, items, stood, self._subscribers, self._choice)
 
-    def _is_for(self, connection: Connection, joined: int, item: Item) -> bool:
-        publication = item.publication
-        if publication is None or (publication.exclude and publication.exclude == connection.client):
-            return False
-        position = publication.position
-        if self._ahead and position is not None and self._ahead.has_had(connection, position):
-            return False
-        return not self._unsent.has_had(connection, joined, item.firsts)
-
-    def _skip_lost(self, connection: Connection, cursor: Cursor) -> int:
-        """Passes over what the ring has no more, and what the rule says; tells of it; the number of gaps."""
-        ring, target = self._ring, max(cursor.number, self._ring.first)
-        end = ring.floor
-        is_lost = ring.has_lost(cursor.number, cursor.position)
-        if self._slow == "latest" and cursor.is_slow:
-            live = [item for item in ring.live(target) if item.notice or self._is_for(connection, cursor.joined, item)]
-            if len(live) > 1 and live[-1].publication is not None:
-                target, end, is_lost = live[-1].number, before(live[-1]), True
-        if self.has_history:
-            self._unsent.add(connection, cursor.number, target)
-        start = cursor.position
-        cursor.number = target
-        if not is_lost:
-            return 0
-        cursor.position = end
-        self._tell(connection, Notice("slow", start, end))
-        return 1
-
-    def _next_piece(self, connection: Connection, cursor: Cursor) -> tuple[bytes, int]:
-        """What comes next, up to a notice, and how many publications it is; the cursor stands after it."""
-        pieces: list[bytes] = []
-        size = 0
-        while cursor.number < self._ring.end and size < _CATCH_UP_BYTES:
-            item = self._ring[cursor.number]
-            if item.notice is not None:
-                break
-            cursor.number += 1
-            cursor.position = item.position or cursor.position
-            if self._is_for(connection, cursor.joined, item):
-                pieces.append(self._ring.encode(item, connection.wire))
-                size += len(pieces[-1])
-        return b"".join(pieces), len(pieces)
+    def _reached(self) -> None:
+        """All but those behind have come to the ring's end."""
+        if self._choice.ahead and self._flushed is not None and self._fan_out is None:
+            self._choice.ahead.reached(self._flushed, self._subscribers.behind)
 
     def _owe(self, connection: Connection, notice: Notice) -> None:
         """Tells one, as soon as its transport can take it."""
@@ -389,7 +363,8 @@ class Channel:
         """Forgets what nobody needs, and what does not fit."""
         needed = self._ring.first
         if not self.has_history:
-            needed = min((cursor.number for cursor in self._subscribers.behind.values()), default=self._ring.end)
+            end = self._ring.end if self._fan_out is None else self._fan_out.start
+            needed = min((cursor.number for cursor in self._subscribers.behind.values()), default=end)
             if self._slow == "latest" and self._subscribers.behind:
                 needed = max(needed, self._ring.end - 1)
         is_less = self._ring.trim(needed, self._max_bytes + self._more_bytes)

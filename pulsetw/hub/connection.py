@@ -1,6 +1,5 @@
 """One client's side of the hub: its session with a transport; carries out what the session decides."""
 
-from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -72,6 +71,26 @@ class Connection:
         was_heard: there was a sign of life since somebody last set it to False.
     """
 
+    # There may be a hundred thousand: a few of them make a page of memory.
+    __slots__ = (
+        "_effects",
+        "_ended",
+        "_members",
+        "_messages",
+        "_paused",
+        "_session",
+        "_waiting",
+        "behind",
+        "client",
+        "is_choked",
+        "missed",
+        "stale_since",
+        "transport",
+        "user",
+        "was_heard",
+        "wire",
+    )
+
     _log = Logger()
 
     def __init__(self, members: Members, session: Session, transport: ITransport, wire: Wire) -> None:
@@ -80,14 +99,14 @@ class Connection:
         self.wire = wire
         self.transport = transport
         self.is_choked = False
-        self.behind: set[str] = set()
-        self.missed: set[str] = set()
+        self.behind: dict[str, None] = {}
+        self.missed: dict[str, None] = {}
         self.stale_since: int | None = None
         self.was_heard = True
         self._members = members
         self._session = session
-        self._messages: deque[bytes] = deque()
-        self._effects: deque[Effect] = deque()
+        self._messages: list[bytes] = []
+        self._effects: list[Effect] = []
         self._waiting: Deferred[list[Effect]] | None = None
         self._paused = False
         self._ended = False
@@ -146,7 +165,7 @@ class Connection:
             Whether it was sent. If not, the client is told of a gap as soon as its transport can take it.
         """
         if self.is_choked:
-            self.missed.add(channel)
+            self.missed[channel] = None
             return False
         self.transport.send(data)
         return True
@@ -173,9 +192,9 @@ class Connection:
         """Carries out effects, then commands, until one has to wait: for the broker, or for the client to read."""
         while self._waiting is None and not self._ended and not self.is_choked:
             if self._effects:
-                self._carry_out(self._effects.popleft())
+                self._carry_out(self._effects.pop(0))
             elif self._messages:
-                self._effects.extend(self._decide(self._messages.popleft()))
+                self._effects.extend(self._decide(self._messages.pop(0)))
             else:
                 break
         if self._paused and not self._messages and not self._ended:
@@ -237,7 +256,7 @@ class Connection:
 
         def done(effects: list[Effect]) -> None:
             self._waiting = None
-            self._effects.extendleft(reversed(effects))
+            self._effects[:0] = effects
 
         def crashed(failure: Failure) -> None:
             self._log.failure("A command of {client} failed", failure, client=self.client)

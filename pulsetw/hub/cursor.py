@@ -2,7 +2,7 @@
 
 from attrs import define, evolve
 
-from pulsetw.hub.ring import Item, Ring
+from pulsetw.hub.ring import Ring
 from pulsetw.model import Notice, Position
 
 
@@ -29,6 +29,15 @@ class Cursor:
         start = notice.start if self.untold is None else self.untold.start
         self.untold = evolve(notice, start=start)
 
+    def return_to(self, ring: Ring) -> None:
+        """Goes on where it has read to, in a ring that took back what it had forgotten."""
+        position, floor = self.position, ring.floor
+        if position is None or floor is None or position.offset < floor.offset:
+            # It was given back less than this one lacks.
+            self.number, self.joined = ring.first - 1, ring.first
+        else:
+            self.number = self.joined = ring.after(position.offset, position)
+
     def leave_lost(self, ring: Ring) -> None:
         """Steps over what the ring has no more; from now on the numbers before its first mean others."""
         self.joined = max(self.joined, ring.first)
@@ -36,14 +45,3 @@ class Cursor:
             self.owe(Notice("slow", self.position, ring.floor))
             self.position = ring.floor
         self.number = max(self.number, ring.first)
-
-
-def excludes(item: Item) -> bool:
-    """Whether a publication is not for everybody."""
-    return item.publication is not None and bool(item.publication.exclude)
-
-
-def before(item: Item) -> Position | None:
-    """The place before a publication."""
-    position = item.position
-    return None if position is None else evolve(position, offset=position.offset - 1)

@@ -1,6 +1,6 @@
 """The local connections, and which of them gets what."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,12 +20,15 @@ from pulsetw.hub.following import Following
 from pulsetw.hub.joining import Joining
 from pulsetw.hub.reading import Reading
 from pulsetw.hub.reloading import Reloading
-from pulsetw.hub.rings import Rings
+from pulsetw.hub.serving import Serving
+from pulsetw.hub.slices import IsOver, Slices, never
 from pulsetw.hub.sweep import Sweep
 from pulsetw.hub.telling import tell_all
+from pulsetw.hub.tops import Tops
 from pulsetw.interfaces import IChannels, IFollower, ITransport, Wire
 from pulsetw.model import Event, Lineage, Notice, Position, Publication, Receipt
 from pulsetw.policy.identity import Anonymous, identify
+from pulsetw.policy.memory import Memory
 from pulsetw.session import Session, SessionLimits, Standing
 
 # So many clients are told to leave in one reactor turn.
@@ -88,13 +91,14 @@ class Hub:
         self._connections: dict[str, Connection] = {}
         self._users: dict[str, dict[Connection, None]] = {}
         self._channels: dict[str, Following] = {}
-        self._rings = Rings(options.rings_bytes)
+        self._rings: Memory[Channel] = Memory(options.rings_bytes)
         self._reading = Reading(channels, clock, self._rings.used)
-        self._joining = Joining(clock, self._reading, self._follow, self._release)
+        self._joining = Joining(clock, self._reading, Tops(channels), self._follow, self._release)
         self._reloading = Reloading(options.reload_s, dice)
         self._stale_since: int | None = None
-        self._unflushed: dict[Channel, None] = {}
-        self._personal: list[tuple[Publication, str]] = []
+        self._slices = Slices(clock)
+        self._serving = Serving(self._channels, self._slices, self._reading, self._catch_up, self._tell_staleness)
+        self._personal: deque[tuple[Publication, str]] = deque()
         self._draining_s: float | None = None
         self._on_empty: list[Deferred[None]] = []
         self._deliveries = 0
@@ -133,14 +137,16 @@ class Hub:
         """See `IFollower.publication`."""
         channel = self._catalogue.channel(publication.channel)
         if channel.audience is Audience.USER:
-            self._plan_flush()
             self._personal.append((publication, channel.user_of(publication.event)))
+            self._slices.add(None, self._push_some)
         elif channel.audience is Audience.ALL:
             following = self._channels.get(publication.channel)
             if following is not None and (len(following.channel) or following.channel.has_history):
                 following.channel.append(publication)
-                self._plan_flush()
-                self._unflushed[following.channel] = None
+                if following.channel.is_full:
+                    self._flush(following.channel, never)
+                else:
+                    self._slices.add(following.channel, self._flush)
 
     def past(self, channel: str, publications: Sequence[Publication]) -> None:
         """See `IFollower.past`."""
@@ -160,7 +166,7 @@ class Hub:
         following = self._channels.get(channel)
         if following is None:
             return
-        self._flush()
+        self._slices.finish()
         audience = self._catalogue.channel(channel).audience
         if audience is Audience.ALL:
             self._gaps += following.channel.noticed(notice)
@@ -172,7 +178,7 @@ class Hub:
         """See `IFollower.cut`."""
         following = self._channels.get(channel)
         if following is not None:
-            self._flush()
+            self._slices.finish()
             self._gaps += following.channel.cut(notice)
 
     def stale(self, since_ms: int) -> None:
@@ -182,7 +188,7 @@ class Hub:
 
     def fresh(self) -> None:
         """See `IFollower.fresh`."""
-        self._flush()
+        self._slices.finish()
         self._stale_since = None
         self._tell_staleness(*self._connections.values())
 
@@ -192,7 +198,6 @@ class Hub:
         def standing(channel: Channel) -> Standing:
             if self._connections.get(connection.client) is not connection:
                 return Standing()
-            self._deliveries += channel.flush()
             begins = channel.add(connection, command.since, command.last)
             gap = begins.gap
             return Standing(
@@ -206,25 +211,19 @@ class Hub:
 
     def catch_up(self, connection: Connection, channel: str) -> None:
         """See `pulsetw.hub.connection.Members.catch_up`."""
-        following = self._channels.get(channel)
-        if following is not None:
-            deliveries, gaps = following.channel.catch_up(connection)
-            self._deliveries += deliveries
-            self._gaps += gaps
-            self._rings.used(following.channel)
+        self._serving.catch_up(connection, channel)
 
     def history(self, command: History) -> Deferred[tuple[tuple[Publication, ...], Position | None]]:
         """See `pulsetw.hub.connection.Members.history`."""
 
         def read(channel: Channel) -> tuple[tuple[Publication, ...], Position | None]:
-            self._deliveries += channel.flush()
             return channel.history(command.since, command.limit), channel.position
 
         return self._joining.use(command.channel, command.since, command.limit, read)
 
     def leave(self, connection: Connection, channel: str) -> None:
         """See `pulsetw.hub.connection.Members.leave`."""
-        connection.behind.discard(channel)
+        connection.behind.pop(channel, None)
         following = self._channels.get(channel)
         if following is not None:
             following.channel.remove(connection)
@@ -240,20 +239,16 @@ class Hub:
 
     def drained(self, connection: Connection) -> None:
         """See `pulsetw.hub.connection.Members.drained`."""
-        missed, connection.missed = connection.missed, set()
+        missed, connection.missed = connection.missed, {}
         for name in missed:
             connection.tell(Gap(name, Notice("slow"), 0))
         self._gaps += len(missed)
-        for name in tuple(connection.behind):
-            if connection.is_choked:
-                return
-            self.catch_up(connection, name)
-        # Behind what it had missed: `fresh` says that there is no more.
-        self._tell_staleness(connection)
+        self._serving.drained(connection)
 
     def gone(self, connection: Connection) -> None:
         """See `pulsetw.hub.connection.Members.gone`."""
         del self._connections[connection.client]
+        self._serving.gone(connection)
         self._sweep.remove(connection)
         of_user = self._users.get(connection.user)
         if of_user is not None:
@@ -324,19 +319,23 @@ class Hub:
             if connection.push(publication.channel, data):
                 self._deliveries += 1
 
-    def _plan_flush(self) -> None:
-        """Once in this reactor turn, with all that comes until then."""
-        if not self._unflushed and not self._personal:
-            self._clock.callLater(0, self._flush)
+    def _push_some(self, _: None, is_over: IsOver) -> bool:
+        while self._personal:
+            self._push(*self._personal.popleft())
+            if is_over():
+                break
+        return not self._personal
 
-    def _flush(self) -> None:
-        channels, self._unflushed = self._unflushed, {}
-        for channel in channels:
-            self._deliveries += channel.flush()
-            self._rings.used(channel)
-        personal, self._personal = self._personal, []
-        for publication, user in personal:
-            self._push(publication, user)
+    def _flush(self, channel: Channel, is_over: IsOver) -> bool:
+        self._deliveries += channel.flush(is_over)
+        self._rings.used(channel)
+        return channel.is_flushed
+
+    def _catch_up(self, connection: Connection, channel: Channel) -> None:
+        deliveries, gaps = channel.catch_up(connection)
+        self._deliveries += deliveries
+        self._gaps += gaps
+        self._rings.used(channel)
 
     def _follow(self, name: str) -> Following:
         following = self._channels.get(name)
@@ -358,7 +357,7 @@ class Hub:
         """What has changed since they were told last; a choked one is told when it has drained."""
         since = self._stale_since
         state = Fresh() if since is None else Stale(since)
-        told = [each for each in connections if each.stale_since != since and not each.is_choked]
+        told = [each for each in connections if each.stale_since != since and not each.is_choked and not each.behind]
         for connection in told:
             connection.stale_since = since
         tell_all(told, lambda: state)
@@ -368,7 +367,7 @@ class Hub:
         name = following.channel.name
         if following.is_idle and name not in self._fixed and self._channels.get(name) is following:
             del self._channels[name]
-            self._unflushed.pop(following.channel, None)
+            self._slices.discard(following.channel)
             self._reading.forget(following.channel)
             self._rings.remove(following.channel)
             following.end()

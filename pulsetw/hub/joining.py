@@ -12,6 +12,7 @@ from pulsetw.errors import CommandError, ErrorCode
 from pulsetw.hub.channel import Channel
 from pulsetw.hub.following import Following
 from pulsetw.hub.reading import Reading
+from pulsetw.hub.tops import Tops
 from pulsetw.model import Position
 
 _Result = TypeVar("_Result")
@@ -29,6 +30,7 @@ class Joining:
         self,
         clock: IReactorTime,
         reading: Reading,
+        tops: Tops,
         follow: Callable[[str], Following],
         release: Callable[[Following], None],
     ) -> None:
@@ -37,11 +39,13 @@ class Joining:
         Args:
             clock: for what waits.
             reading: takes back what rings have forgotten.
+            tops: asks how far logs go.
             follow: gives a channel by its name, followed from now on.
             release: called when a channel is not needed here any more.
         """
         self._clock = clock
         self._reading = reading
+        self._tops = tops
         self._follow = follow
         self._release = release
 
@@ -85,10 +89,15 @@ class Joining:
         self, channel: Channel, since: Position | None, newest: int, until: float, reads: int
     ) -> Deferred[None]:
         """Fires when the ring has what is wanted, or as much as there is to be had before `until`."""
-        start, left_s = channel.lacks(since, newest), until - self._clock.seconds()
-        if start is None or reads == 0 or left_s <= 0:
+        left_s = until - self._clock.seconds()
+        if reads == 0 or left_s <= 0:
             return succeed(None)
-        read = self._reading.read(channel, start)
+        if since is not None and channel.is_beyond(since):
+            read = self._tops.ask(channel, since)
+        elif (start := channel.lacks(since, newest)) is not None:
+            read = self._reading.read(channel, start)
+        else:
+            return succeed(None)
         read.addTimeout(left_s, self._clock)
         read.addErrback(lambda failure: failure.trap(WaitedTooLong) and None)
         return read.addCallback(lambda _: self._reach_back(channel, since, newest, until, reads - 1))

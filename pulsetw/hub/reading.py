@@ -124,7 +124,7 @@ class Reading:
             self._end(read)
             return
         # Of more than these the first could not be kept anyway.
-        read.room = max(0, MORE_BYTES - channel.ring_bytes) // 2
+        read.room = max(0, MORE_BYTES - channel.kept_bytes) // 2
         read.start = read.end = max(read.wanted, floor.offset - read.room // ITEM_BYTES)
         self._stop(channel)
         channel.allow(MORE_BYTES)

@@ -25,6 +25,7 @@ def resume(
     ring: Ring,
     lineage: Lineage | None,
     here: Position | None,
+    top: int | None,
     since: Position,
     doubtful: frozenset[str] = frozenset(),
 ) -> Beginning:
@@ -34,6 +35,7 @@ def resume(
         ring: what there is.
         lineage: how the channel's log came to be; None = not known, or the channel has no history.
         here: where the log ends.
+        top: where it ends at the broker, which may be further on; None = not known.
         since: where the subscriber stands.
         doubtful: branches with which something may have been lost that this log never had.
     """
@@ -45,6 +47,8 @@ def resume(
     if start < ring.floor.offset:
         place = lineage.at(ring.floor.offset)
         return Beginning(ring.after(place.offset), place, Notice("trimmed", since, place))
+    if here is not None and top is not None and start > max(top, here.offset):
+        return Beginning(ring.end, here, Notice("diverged", since, here))
     number, place = ring.after(start, since), lineage.at(start)
     if start < since.offset:
         return Beginning(ring.after(start), place, Notice("diverged", since, place))
@@ -77,7 +81,9 @@ def lacks(
     Returns:
         None: the ring has it all, or reading would not help.
     """
-    if lineage is None or here is None or ring.floor is None or ring.is_mixed or ring.floor.offset <= ring.reach:
+    if lineage is None or here is None or ring.floor is None or ring.is_mixed or ring.knows_local:
+        return None
+    if ring.floor.offset <= ring.reach:
         return None
     start = None if since is None else lineage.start_of(since)
     if start is None:

@@ -5,7 +5,7 @@ dead item, without content, so that numbers have no holes and its id is still kn
 back from the broker: it stands before the first item, and numbers that were used there before mean others from then on.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 
 from attrs import define, evolve, field
@@ -18,6 +18,8 @@ from pulsetw.model import Notice, Position, Publication
 ITEM_BYTES = 400
 # Of an event that came again and again so many places are known.
 _MAX_FIRSTS = 8
+# So many events that were given before their place, and forgotten, are known when they come again: about a megabyte.
+_MAX_LOCAL = 10_000
 
 
 @define(eq=False)
@@ -62,6 +64,7 @@ class Ring:
             known, or the channel has no positions.
         turns: how often it was cut, or its log began anew.
         forgotten_notice: the number of the last notice that was forgotten; None = none was.
+        copies_top: the highest offset of an event that came again.
         reach: what is older than after this offset cannot be had from the broker either, or not now; 0 = not known.
     """
 
@@ -73,7 +76,10 @@ class Ring:
         self.bytes = 0
         self.floor: Position | None = None
         self._items: deque[Item] = deque()
+        self.copies_top = 0
         self._numbers: dict[str, int] = {}
+        self._local: OrderedDict[str, int] = OrderedDict()
+        self._local_top = 0
         # Older items are of a log that is no more.
         self._base = 0
 
@@ -99,9 +105,7 @@ class Ring:
             self.floor = evolve(position, offset=position.offset - 1)
         if position is not None or publication.degraded:
             item.id = event.id
-            before = self._numbers.get(event.id)
-            if before is not None:
-                item.firsts = (before, *self[before].firsts[: _MAX_FIRSTS - 1])
+            self._look_for_first(item)
             self._numbers[event.id] = item.number
         self._append(item)
         return item
@@ -148,6 +152,25 @@ class Ring:
         floor = self.floor
         return position is None or floor is None or position.epoch != floor.epoch or position.offset < floor.offset
 
+    def can_give_back(self, number: int, position: Position | None) -> bool:
+        """Whether what somebody has lost may be taken back into the ring, and nothing else is to be told of it.
+
+        Args:
+            number: as for `has_lost`.
+            position: as for `has_lost`.
+        """
+        if position is None or not self.has_lost(number, position):
+            return False
+        if self.forgotten_notice is not None and number <= self.forgotten_notice:
+            return False
+        # Of events that came again between here and there it may have had the first copy.
+        return position.offset >= self.copies_top
+
+    @property
+    def knows_local(self) -> bool:
+        """Whether events that were given before their place are known by numbers that it has no more."""
+        return bool(self._local) or (self.floor is not None and self.floor.offset < self._local_top)
+
     def encode(self, item: Item, wire: Wire) -> bytes:
         """The bytes of a publication."""
         data = item.encoded.get(wire)
@@ -173,6 +196,10 @@ class Ring:
                 self.floor = item.position or (item.notice and item.notice.end) or self.floor
             if self._numbers.get(item.id) == item.number:
                 del self._numbers[item.id]
+                if item.publication is not None and item.publication.degraded:
+                    self._local[item.id] = item.number
+                    if len(self._local) > _MAX_LOCAL:
+                        self._local.popitem(last=False)
         return self.first > first
 
     def cut(self, fork: Position) -> int:
@@ -254,6 +281,17 @@ class Ring:
                 return
             yield item
 
+    def _look_for_first(self, item: Item) -> None:
+        """Notes which items had the same event."""
+        before, position = self._numbers.get(item.id), item.position
+        if before is not None:
+            item.firsts = (before, *self[before].firsts[: _MAX_FIRSTS - 1])
+        elif item.id in self._local:
+            item.firsts = (self._local.pop(item.id),)
+            self._local_top = self._local_top if position is None else position.offset
+        if item.firsts and position is not None:
+            self.copies_top = position.offset
+
     def _prepend(self, publication: Publication) -> None:
         self.first -= 1
         event = publication.event
@@ -270,7 +308,7 @@ class Ring:
 
     def _turn(self) -> None:
         self.turns += 1
-        self.reach = 0
+        self.reach = self.copies_top = self._local_top = 0
 
     def _append(self, item: Item) -> None:
         self._items.append(item)

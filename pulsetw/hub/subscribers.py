@@ -40,7 +40,7 @@ class Subscribers:
     def add_behind(self, connection: Connection, cursor: Cursor) -> None:
         """It is behind from the start."""
         self.behind[connection] = cursor
-        connection.behind.add(self._channel)
+        connection.behind[self._channel] = None
 
     def remove(self, connection: Connection) -> None:
         """It is no subscriber any more."""
@@ -64,7 +64,7 @@ class Subscribers:
     def catch_up(self, connection: Connection) -> None:
         """It is at the end again."""
         self.add(connection, self.behind.pop(connection).joined)
-        connection.behind.discard(self._channel)
+        connection.behind.pop(self._channel, None)
 
     def begin_at_least(self, first: int) -> None:
         """Numbers below `first` mean others from now on: nobody counts on having been sent those."""

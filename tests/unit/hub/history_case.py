@@ -17,7 +17,7 @@ class Client:
 
     def __init__(self, name, wire, room=10**9):
         self.client, self.wire, self.transport, self.room = name, wire, self, room
-        self.got, self.behind, self.ends = [], set(), []
+        self.got, self.behind, self.ends = [], {}, []
 
     @property
     def is_choked(self):

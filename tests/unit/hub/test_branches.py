@@ -3,7 +3,7 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.hub.branches import Branches
-from pulsetw.model import Branch, Lineage, Position
+from pulsetw.model import UNKNOWN_BRANCH, Branch, Lineage, Position
 
 ONE = Lineage("e", (Branch("a", 0),))
 TWO = Lineage("e", (Branch("a", 0), Branch("b", 5)))
@@ -35,6 +35,15 @@ class BranchesTests(SynchronousTestCase):
         self.branches.placed(TWO)
         self.branches.placed(THREE)
         self.assertEqual([self.doubtful(branch) for branch in "ab"], [{"b"}, set()])
+
+    def test_a_branch_without_a_name_is(self):
+        """It may have been another one, also where it came on a link that lived."""
+        self.branches.placed(ONE)
+        nameless = Lineage("e", (*ONE.branches, Branch(UNKNOWN_BRANCH, 5)))
+        self.branches.placed(nameless)
+        self.assertEqual([self.doubtful(branch) for branch in ("a", UNKNOWN_BRANCH)], [{UNKNOWN_BRANCH}] * 2)
+        self.branches.placed(Lineage("e", (*nameless.branches, Branch("b", 9))))
+        self.assertEqual([self.doubtful(branch) for branch in ("a", "b")], [{UNKNOWN_BRANCH}, set()])
 
     def test_what_the_log_does_not_know_is_told_by_itself(self):
         """So is another epoch."""

@@ -40,7 +40,7 @@ class FakeConnection:
 
     def __init__(self, client, wire, room=10**9):
         self.client, self.wire, self.transport = client, wire, self
-        self.room, self.got, self.sends, self.behind, self.gaps = room, [], 0, set(), 0
+        self.room, self.got, self.sends, self.behind, self.gaps = room, [], 0, {}, 0
 
     @property
     def is_choked(self):
@@ -119,7 +119,7 @@ class ChannelTests(SynchronousTestCase):
         self.append(4)
         self.channel.flush()
         self.assertEqual(slow.got, fast.got)
-        self.assertEqual((slow.behind, len(self.channel)), (set(), 2))
+        self.assertEqual((slow.behind, len(self.channel)), ({}, 2))
 
     def test_one_that_is_too_slow_is_told_of_a_gap(self):
         """Then life goes on with what the log still has."""
@@ -143,9 +143,9 @@ class ChannelTests(SynchronousTestCase):
         self.append(*range(50))
         self.channel.flush()
         self.assertEqual(kept(self.channel), 3)
-        self.assertTrue(1200 < self.channel.ring_bytes <= 1250)
+        self.assertTrue(1200 < self.channel.kept_bytes <= 1250)
         self.channel.remove(slow)
-        self.assertEqual((kept(self.channel), self.channel.ring_bytes), (0, 0))
+        self.assertEqual((kept(self.channel), self.channel.kept_bytes), (0, 0))
 
     def test_an_excluded_client_gets_the_others(self):
         """Also when it is behind."""
@@ -180,7 +180,7 @@ class ChannelTests(SynchronousTestCase):
             elif step == "l":
                 channel.remove(other)
             elif other not in list(channel):
-                other.got, other.behind = [], set()
+                other.got, other.behind = [], {}
                 channel.add(other)
         channel.flush()
         for connection in (slow, other):

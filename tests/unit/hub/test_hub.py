@@ -99,6 +99,15 @@ class DeliveryTests(HubTests):
         self.assertEqual(len(client.sent), 1)
         self.assertEqual(self.hub.stats()["deliveries"], 5)
 
+    def test_what_waits_is_bounded(self):
+        """A megabyte is not put off any more."""
+        client = self.open(None, "open:1")
+        for number in range(10):
+            self.publish("open:1", {"text": "x" * 150_000}, id=str(number))
+        self.assertEqual(client.sent[0].count(b'"x'), 7)
+        self.clock.advance(0)
+        self.assertEqual(len(client.sent), 2)
+
     def test_a_player_is_reached_on_all_connections_and_nobody_else(self):
         """Without subscribing, by the index of users."""
         ann1, ann2, bob, nobody = self.open("ann"), self.open("ann"), self.open("bob"), self.open()

@@ -184,7 +184,7 @@ class SharedReadTests(ReadTests):
 
 class MemoryTests(ReadTests):
     def test_the_ring_is_short_again_half_a_minute_after_the_last_read(self):
-        """A client that reads so slowly is told of a gap; who comes back then takes a new read."""
+        """Who comes back then takes a new read, and so does a client that reads so slowly."""
         client, slow = self.come(1), self.come(1)
         slow.connection.choked()
         self.asked()
@@ -196,9 +196,10 @@ class MemoryTests(ReadTests):
         self.answer(4, 10)
         self.assertEqual(self.recovered(again), (True, None, [*range(5, 11)]))
         slow.connection.drained()
-        answer, gap, *events = self.told(slow)
-        self.assertEqual((answer["recovered"], gap["from"]["offset"], gap["to"]["offset"]), (True, 1, 8))
-        self.assertEqual([event["offset"] for event in events], [9, 10])
+        self.assertEqual([message["op"] for message in self.told(slow)], ["subscribed"])
+        self.assertEqual(self.asked(), [1])
+        self.answer(1, 4)
+        self.assertEqual([event["offset"] for event in self.told(slow)], [*range(2, 11)])
 
     def test_of_more_than_there_is_room_for_the_newest_are_kept(self):
         """The gap says so."""
@@ -275,3 +276,140 @@ class AgainTests(ReadTests):
         self.hub.publication(publication(8, TWO, id="2"))
         self.assertEqual(self.seen(client), [7])
         self.assertEqual(self.seen(self.first), [8])
+
+
+class SlowTests(ReadTests):
+    """Whose transport was full while the ring moved on."""
+
+    def setUp(self):
+        super().setUp()
+        self.slow = [self.open() for _ in range(3)]
+        for client in self.slow:
+            self.subscribe(client)
+            self.told(client)
+            client.connection.choked()
+        self.append(*range(11, 21))
+        self.told(self.slow[0])
+        self.source.calls.clear()
+
+    def drain(self):
+        for client in self.slow:
+            client.connection.drained()
+        self.clock.advance(0)
+
+    def test_they_get_what_the_broker_has_still(self):
+        """By one read for all; and then what came meanwhile."""
+        self.drain()
+        self.append(21)
+        self.assertEqual(self.asked(), [10])
+        self.answer(10, 21)
+        for client in self.slow:
+            self.assertEqual(self.seen(client), [*range(11, 22)])
+        self.append(22)
+        self.assertEqual([self.seen(client) for client in self.slow], [[22]] * 3)
+        self.assertEqual(self.asked(), [])
+
+    def test_they_are_told_where_the_broker_has_less(self):
+        """From where to where, once."""
+        self.drain()
+        self.asked()
+        self.answer(14, 20)
+        for client in self.slow:
+            gap, *events = self.told(client)
+            self.assertEqual((gap["reason"], gap["from"]["offset"], gap["to"]["offset"]), ("slow", 10, 14))
+            self.assertEqual([event["offset"] for event in events], [*range(15, 21)])
+
+    def test_they_are_told_where_the_broker_is_away(self):
+        """Rather at once than to keep them waiting."""
+        self.drain()
+        self.asked()
+        self.source.reads.pop().errback(BrokerAway("away"))
+        for client in self.slow:
+            gap, *events = self.told(client)
+            self.assertEqual((gap["reason"], gap["from"]["offset"], gap["to"]["offset"]), ("slow", 10, 18))
+            self.assertEqual([event["offset"] for event in events], [19, 20])
+
+    def test_one_that_is_gone_or_full_again_when_it_was_read_is_sent_nothing(self):
+        """It is served when it drains again; the ring has it then."""
+        self.drain()
+        gone, full, _ = self.slow
+        self.asked()
+        gone.connection.lost("gone")
+        full.connection.choked()
+        self.answer(10, 20)
+        self.assertEqual((self.told(gone), self.told(full)), ([], []))
+        full.connection.drained()
+        self.assertEqual(self.seen(full), [*range(11, 21)])
+        self.assertEqual(self.asked(), [])
+
+    def test_one_that_is_full_again_is_told_nothing_of_a_read_that_failed(self):
+        """It is tried once more when it drains."""
+        self.drain()
+        self.drain()
+        self.assertEqual(self.asked(), [10])
+        [read] = self.hub._reading._reads.values()
+        self.assertEqual(len(read.waiting), 3)
+        full = self.slow[0]
+        full.connection.choked()
+        self.source.reads.pop().errback(BrokerAway("away"))
+        self.assertEqual(self.told(full), [])
+        full.connection.drained()
+        self.assertEqual(self.asked(), [10])
+        self.answer(10, 20)
+        self.assertEqual(self.seen(full), [*range(11, 21)])
+
+    def test_stale_is_said_behind_what_was_missed(self):
+        """A client that waits for the broker's log is told nothing before."""
+        self.drain()
+        self.asked()
+        self.hub.stale(5)
+        self.assertEqual(self.told(self.slow[0]), [])
+        self.answer(10, 20)
+        self.assertEqual([m.get("op") or m["offset"] for m in self.told(self.slow[0])], [*range(11, 21), "stale"])
+
+
+class AheadTests(ReadTests):
+    """Who names a place behind the log's end here."""
+
+    def test_one_that_has_read_more_on_another_server_goes_on_there(self):
+        """The broker knows that the log goes so far."""
+        client = self.come(12)
+        self.assertEqual(self.asked(), [12])
+        self.answer(12, 13)
+        self.append(11, 12, 13)
+        self.assertEqual(self.recovered(client), (True, None, [13]))
+        self.come(13)
+        self.come(12)
+        self.assertEqual(self.asked(), [])
+
+    def test_a_made_up_place_is_a_gap(self):
+        """To where the log ends: what the client claims to have is not there."""
+        client, other = self.come(900), self.come(700)
+        self.assertEqual(self.asked(), [900])
+        for _ in range(2):
+            self.answer(10, 10)
+        self.append(11)
+        for each, offset in ((client, 900), (other, 700)):
+            answer, event = self.told(each)
+            self.assertEqual((answer["recovered"], answer["reason"]), (False, "diverged"))
+            self.assertEqual((answer["from"]["offset"], answer["to"]["offset"], event["offset"]), (offset, 10, 11))
+
+    def test_how_far_a_log_went_says_nothing_of_another(self):
+        """After a new epoch the broker is asked again."""
+        self.come(900)
+        self.asked()
+        self.answer(900, 900)
+        other = Lineage("f", (Branch("b1", 0),))
+        self.hub.noticed("kept:1", Notice("epoch", ONE.at(10), other.at(3)))
+        self.hub.placed("kept:1", other, 3)
+        self.come(800, other)
+        self.assertEqual(self.asked(), [800])
+
+    def test_without_an_answer_it_is_believed(self):
+        """Rather than that a client which has changed servers loads all again."""
+        client = self.come(12)
+        self.asked()
+        for _ in range(2):
+            self.source.reads.pop().errback(BrokerAway("away"))
+        self.append(11, 12, 13)
+        self.assertEqual(self.recovered(client), (True, None, [13]))

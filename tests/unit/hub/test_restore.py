@@ -62,16 +62,74 @@ class RestoreTests(HistoryTests):
         self.channel.restore([*older, *older, *older], 0, is_all=False)
         self.assertEqual(self.begins(self.lineage.at(0))[2][-1], "3")
 
-    def test_who_is_behind_and_lost_something_is_told_all_the_same(self):
-        """Its numbers mean others now; it is sent rather twice than never."""
+    def lose(self):
+        """Somebody slow has read up to 1 of 4, and the ring begins with 4."""
         slow, _ = self.join(room=1)
         self.publish(1, 2, 3, 4)
         self.forget(keep=1)
-        self.channel.restore(self.log(1, 2, 3), 0, is_all=False)
-        self.publish(5, ids="2")
+        return slow
+
+    def caught_up(self, slow):
+        """What it has got in all, once it reads."""
         slow.room = 10
         self.channel.catch_up(slow)
-        self.assertEqual(slow.got, ["1", ("slow", 1, 3), "4", "2"])
+        return slow.got
+
+    def test_who_is_behind_goes_on_where_it_has_read_to(self):
+        """And is not given twice what comes again after it."""
+        slow = self.lose()
+        self.assertEqual(self.channel.reach_back(slow), 1)
+        self.channel.restore(self.log(1, 2, 3), 0, is_all=False)
+        self.publish(5, ids="2")
+        self.assertEqual(self.caught_up(slow), ["1", "2", "3", "4"])
+
+    def test_who_is_behind_and_is_given_back_less_can_have_it_read_again(self):
+        """Or is told of all that it lacks."""
+        slow = self.lose()
+        self.channel.restore(self.log(3), 2, is_all=False)
+        self.assertEqual(self.channel.reach_back(slow), 1)
+        self.assertEqual(self.caught_up(slow), ["1", ("slow", 1, 2), "3", "4"])
+
+    def test_who_is_behind_a_notice_that_was_forgotten_is_told(self):
+        """Reading the log again would not bring the notice back."""
+        slow, _ = self.join(room=1)
+        self.publish(1, 2)
+        self.channel.noticed(Notice("failover", ONE.at(2), ONE.at(2)))
+        self.publish(3, 4)
+        self.forget(keep=1)
+        self.assertIsNone(self.channel.reach_back(slow))
+        self.channel.restore(self.log(1, 2, 3), 0, is_all=False)
+        self.assertEqual(self.caught_up(slow), ["1", ("slow", 1, 3), "4"])
+
+    def test_who_may_have_had_the_first_of_what_came_again_is_told(self):
+        """Its copy would be given back without a word of the first."""
+        self.local("7")
+        slow = self.lose()
+        self.publish(5, ids="7")
+        self.publish(6)
+        self.forget(keep=1)
+        self.assertIsNone(self.channel.reach_back(slow))
+
+    def local(self, id):
+        """An event that this server gives before the broker has it."""
+        self.channel.append(Publication("c", Event("t", Raw(b"{}"), id=id), degraded=True))
+        self.channel.flush()
+
+    def test_an_event_given_before_its_place_and_forgotten_is_not_given_again(self):
+        """But to those who came after it."""
+        early, _ = self.join()
+        self.local("a")
+        self.publish(1)
+        late, _ = self.join()
+        self.forget()
+        self.publish(2, ids="a")
+        self.assertEqual((early.got, late.got), (["a", "1"], ["a"]))
+        self.assertEqual(self.channel.lacks(ONE.at(0), 0), None)
+        self.channel.restore(self.log(1), 0, is_all=True)
+        self.assertEqual(self.begins(ONE.at(0))[1], ("trimmed", ONE.at(0), ONE.at(1)))
+        self.publish(3)
+        self.forget(keep=1)
+        self.assertEqual(self.channel.lacks(ONE.at(0), 0), 0)
 
     @given(st.lists(st.sampled_from("pppprfbbcd"), max_size=60), st.integers(0, 3), st.integers(0, 3))
     @settings(max_examples=300, derandomize=True, deadline=None)
