@@ -41,6 +41,8 @@ from pulsetw.web.status import Readiness, broker_document
 _BACKLOG = 1024
 # The kernel would take megabytes for a client that does not read; the hub's own bound should be the one that counts.
 _SEND_BUFFER_BYTES = 65536
+# One in so many bytes of `limits.rings_bytes` is for the ids of events that came; rings have the others.
+_WINDOWS_PART = 4
 # What is said on the way out must not keep the relay from leaving.
 _FAREWELL_S = 1.0
 
@@ -234,7 +236,8 @@ def make_broker(reactor: Any, config: Config, server_id: str) -> IBroker:
 
     options = RedisOptions.from_url(settings.url, prefix=settings.prefix, ca_file=settings.ca_file)
     options = evolve(options, max_reconnect_attempts=settings.max_reconnect_attempts)
-    return RedisBroker(reactor, options, server_id)
+    acks = {rule.ack for rule in config.channels.values() if rule.history_size}
+    return RedisBroker(reactor, options, server_id, acks=acks)
 
 
 def _pubsub_options(config: Config) -> PubSubOptions:
@@ -244,6 +247,7 @@ def _pubsub_options(config: Config) -> PubSubOptions:
         limits.event_bytes,
         RetryOptions(delays_s, limits.waiting_publishes),
         OutboxOptions(limits.outbox_events, limits.outbox_bytes),
+        limits.rings_bytes // _WINDOWS_PART,
     )
 
 
@@ -253,7 +257,7 @@ def _hub_options(config: Config) -> HubOptions:
         anonymous=config.auth.anonymous,
         session=SessionLimits(limits.channels_per_connection, limits.ping_s),
         ring_bytes=limits.ring_bytes,
-        rings_bytes=limits.rings_bytes,
+        rings_bytes=limits.rings_bytes - limits.rings_bytes // _WINDOWS_PART,
         reload_s=config.server.drain_s,
         pong_s=min(limits.pong_s, limits.ping_s),
     )

@@ -4,30 +4,40 @@ Two states, SYNCING and LIVE, and these rules:
 
 1.  LIVE: an entry at the next offset, on the same epoch and branch, is delivered; one at or before the offset is
     dropped; for anything else the log is asked (SYNCING).
-2.  SYNCING: what is pushed is kept, up to a bound; past it all that is kept is dropped, and rule 1 finds the hole.
-    Asking forgets what is kept: the log has by then all that came before.
+2.  SYNCING: what is pushed is kept, up to a bound; past it all that is kept is dropped, and where the log was asked
+    before that, it is asked once more. Asking forgets what is kept: the log has by then all that came before.
 3.  The subscription stands before the log is asked, so that nothing falls between the two.
 4.  A page of the log: another epoch, or a branch that is not known any more, is a loss, and reading goes on from what
     is there. A start below what was read means that the end of it stood on a dead branch: it is cut back to there, and
     told. What follows must begin behind the start, without a hole; else that is told (trimmed).
-5.  An id that was delivered before, within a window, is marked as one that came again.
+5.  An id that was delivered before, within a window, is marked as one that came again. The window may be forgotten, to
+    make room for others: an id from before that may come twice.
 6.  With `strict`, a change of branch after a loss of the link is told: the old master may have acknowledged what the
-    new one never had. A change of branch on a link that lived is none: attaching a replica changes it, too.
+    new one never had. A change of branch on a link that lived is none: attaching a replica changes it, too. On a branch
+    that has no name every loss of the link is told: nothing else would show the change.
 
 No I/O and no clock; effects are to be carried out in order.
 """
 
 from collections import OrderedDict, deque
+from sys import getsizeof
 
 from attrs import define, field, frozen
 
-from pulsetw.model import Entry, Lineage, Notice, Page, Position, Reason
+from pulsetw.model import UNKNOWN_BRANCH, Entry, Lineage, Notice, Page, Position, Reason
 
 MAX_KEPT = 1000
 """Pushes that are kept while the log is being asked."""
 
+MAX_KEPT_BYTES = 262_144
+"""Their payloads together; one that is longer is kept alone."""
+
 WINDOW_IDS = 2000
 """Ids of delivered entries that are remembered."""
+
+# What an id takes besides its text (75 to 140 were measured), and a push besides its payload, in bytes.
+_ID_BYTES = 110
+_PUSH_BYTES = 390
 
 
 @frozen
@@ -122,6 +132,7 @@ class Consumer:
         max_kept: pushes that are kept while the log is being asked, 1 or more.
         position: how far it has read; None = it has not begun.
         is_live: whether what is pushed now goes on at once.
+        kept_bytes: what the window of ids and the pushes take.
     """
 
     strict: bool = True
@@ -129,11 +140,20 @@ class Consumer:
     max_kept: int = MAX_KEPT
     position: Position | None = field(default=None, init=False)
     is_live: bool = field(default=False, init=False)
+    kept_bytes: int = field(default=0, init=False)
     _number: int = field(default=0, init=False)
     _is_asking: bool = field(default=False, init=False)
     _was_cut_off: bool = field(default=False, init=False)
     _kept: deque[Entry] = field(factory=deque, init=False)
-    _ids: OrderedDict[str, None] = field(factory=OrderedDict, init=False)
+    _payload_bytes: int = field(default=0, init=False)
+    _dropped: Position | None = field(default=None, init=False)  # of the newest push that is kept no more
+    _ids: OrderedDict[str, int] = field(factory=OrderedDict, init=False)  # and what each takes
+
+    def forget(self) -> None:
+        """Gives back what it keeps; see rules 2 and 5."""
+        self._drop()
+        self._ids.clear()
+        self.kept_bytes = 0
 
     def subscribed(self) -> list[Effect]:
         """The subscription stands, for the first time or again."""
@@ -145,7 +165,7 @@ class Consumer:
         self._is_asking = False
         self._was_cut_off = self.position is not None
         self._number += 1
-        self._kept.clear()
+        self._clear()
 
     def pushed(self, entry: Entry) -> list[Effect]:
         """An entry that has just been appended."""
@@ -177,13 +197,28 @@ class Consumer:
         self._is_asking = True
         self._number += 1
         # The page has all of it, or it is dead; an entry of an older branch would only make the consumer ask again.
-        self._kept.clear()
+        self._clear()
         return [Ask(self._number, self.position)]
 
     def _keep(self, entry: Entry) -> None:
-        if len(self._kept) >= self.max_kept:
-            self._kept.clear()
+        size = len(entry.payload)
+        if len(self._kept) >= self.max_kept or self._payload_bytes + size > MAX_KEPT_BYTES:
+            self._drop()
         self._kept.append(entry)
+        self._payload_bytes += size
+        self.kept_bytes += size + _PUSH_BYTES
+
+    def _drop(self) -> None:
+        """Keeps of the pushes only how far they went."""
+        dropped = self._kept[-1].position if self._kept else self._dropped
+        self._clear()
+        self._dropped = dropped
+
+    def _clear(self) -> None:
+        self.kept_bytes -= self._payload_bytes + len(self._kept) * _PUSH_BYTES
+        self._kept.clear()
+        self._payload_bytes = 0
+        self._dropped = None
 
     def _next(self, entry: Entry) -> list[Effect]:
         """Rule 1."""
@@ -197,24 +232,39 @@ class Consumer:
                 return [self._deliver(entry)]
         return self._ask()
 
+    def _has_read(self, at: Position) -> bool:
+        here = self.position
+        if here is None or (at.epoch, at.branch) != (here.epoch, here.branch):
+            return False
+        return at.offset <= here.offset
+
     def _drain(self) -> list[Effect]:
         """What was kept, by rule 1."""
+        if self._dropped is not None and not self._has_read(self._dropped):
+            return self._ask()
         effects: list[Effect] = []
         while self._kept and self.is_live:
-            effects += self._next(self._kept.popleft())
+            entry = self._kept.popleft()
+            self._payload_bytes -= len(entry.payload)
+            self.kept_bytes -= len(entry.payload) + _PUSH_BYTES
+            effects += self._next(entry)
         return effects
 
     def _deliver(self, entry: Entry) -> Deliver:
         self.position = entry.position
-        again = self.defences.ids and entry.id in self._ids
-        self._remember(entry.id)
+        again = self._remember(entry.id) and self.defences.ids
         return Deliver(entry, again)
 
-    def _remember(self, id: str) -> None:
-        self._ids[id] = None
-        self._ids.move_to_end(id)
+    def _remember(self, id: str) -> bool:
+        """Whether it was known already."""
+        if id in self._ids:
+            self._ids.move_to_end(id)
+            return True
+        size = self._ids[id] = getsizeof(id) + _ID_BYTES
+        self.kept_bytes += size
         if len(self._ids) > WINDOW_IDS:
-            self._ids.popitem(last=False)
+            self.kept_bytes -= self._ids.popitem(last=False)[1]
+        return False
 
     def _begin(self, page: Page) -> list[Effect]:
         """The first answer: all of it is past. It has the newest entries, so there are no more pages."""
@@ -234,7 +284,7 @@ class Consumer:
             start = here.offset
         if start < here.offset:
             effects.append(Cut(Notice("diverged", here, page.lineage.at(start))))
-        elif self.strict and self._was_cut_off and page.lineage.branch != here.branch and self.defences.branch:
+        elif self.strict and self._was_cut_off and self._is_another(page.lineage.branch, here.branch):
             effects.append(Tell(Notice("failover", here, page.lineage.at(start))))
         self._was_cut_off = False
         self.position = page.lineage.at(start)
@@ -245,6 +295,10 @@ class Consumer:
         if (page.lineage.epoch, page.lineage.branch) != (here.epoch, here.branch):
             effects.append(Placed(page.lineage, self.position.offset))
         return effects + self._read(page)
+
+    def _is_another(self, branch: str, read: str) -> bool:
+        """Whether a branch may be another one than that which was read."""
+        return self.defences.branch and (branch != read or branch == UNKNOWN_BRANCH)
 
     def _lose(self, here: Position, page: Page, reason: Reason) -> list[Effect]:
         """What was read has no place in this log: goes on with the entries of the page, whatever they are."""

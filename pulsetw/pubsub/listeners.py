@@ -7,9 +7,10 @@ from attrs import define, field, frozen
 from pulsetw.catalogue import is_pattern
 from pulsetw.catalogue.names import matcher
 from pulsetw.interfaces import IFollower
-from pulsetw.model import Event
+from pulsetw.model import Event, Notice
 
 Callback = Callable[[str, Event], object]
+Missed = Callable[[str, Notice], object]
 
 # Routes are kept for so many channels; strangers can publish to any name that a pattern matches.
 _MAX_ROUTES = 10_000
@@ -22,16 +23,28 @@ class Route:
     Attributes:
         followers: take the publications themselves.
         callbacks: each callback once, with whether it wants this server's own events.
+        missed: what is called where publications may be missing, each once.
     """
 
     followers: tuple[IFollower, ...]
     callbacks: tuple[tuple[Callback, bool], ...]
+    missed: tuple[Missed, ...]
+
+
+@frozen
+class _Wish:
+    own: bool
+    missed: Missed | None
 
 
 @define
 class _Interest:
     followers: list[IFollower] = field(factory=list)
-    callbacks: dict[Callback, bool] = field(factory=dict)
+    callbacks: dict[Callback, _Wish] = field(factory=dict)
+
+    @property
+    def missed(self) -> list[Missed]:
+        return [wish.missed for wish in self.callbacks.values() if wish.missed is not None]
 
 
 class Listeners:
@@ -46,10 +59,10 @@ class Listeners:
         """Whether somebody listens to the channel or pattern by this name."""
         return name in self._interests
 
-    def add_callback(self, name: str, callback: Callback, *, own: bool) -> bool:
+    def add_callback(self, name: str, callback: Callback, *, own: bool, missed: Missed | None = None) -> bool:
         """Whether this is the first one who listens to the name."""
         is_first = name not in self._interests
-        self._interest(name).callbacks[callback] = own
+        self._interest(name).callbacks[callback] = _Wish(own, missed)
         return is_first
 
     def remove_callbacks(self, name: str, callback: Callback | None) -> bool:
@@ -77,6 +90,11 @@ class Listeners:
         interest = self._interests.get(channel)
         return [] if interest is None else list(interest.followers)
 
+    def missed(self, name: str) -> list[Missed]:
+        """What is called where publications may be missing for the channel or pattern by this very name, each once."""
+        interest = self._interests.get(name)
+        return [] if interest is None else list(dict.fromkeys(interest.missed))
+
     def all_followers(self) -> list[IFollower]:
         """Each follower once, whatever it follows."""
         return list(dict.fromkeys(follower for each in self._interests.values() for follower in each.followers))
@@ -93,14 +111,16 @@ class Listeners:
     def _make_route(self, channel: str) -> Route:
         followers: list[IFollower] = []
         callbacks: dict[Callback, bool] = {}
+        missed: list[Missed] = []
         names = [name for name in self._patterns if matcher(name)(channel)]
         for name in (channel, *names):
             interest = self._interests.get(name)
             if interest is not None:
                 followers.extend(interest.followers)
-                for callback, own in interest.callbacks.items():
-                    callbacks[callback] = callbacks.get(callback, False) or own
-        return Route(tuple(followers), tuple(callbacks.items()))
+                missed.extend(interest.missed)
+                for callback, wish in interest.callbacks.items():
+                    callbacks[callback] = callbacks.get(callback, False) or wish.own
+        return Route(tuple(followers), tuple(callbacks.items()), tuple(dict.fromkeys(missed)))
 
     def _interest(self, name: str) -> _Interest:
         """To be changed: the routes that it is part of are made anew."""

@@ -15,8 +15,8 @@ from pulsetw.catalogue import Catalogue, check_pattern, is_pattern
 from pulsetw.catalogue.builtin import PLAYER_NOTIFICATIONS
 from pulsetw.errors import BrokerAway, ChannelError, EventError
 from pulsetw.interfaces import Excerpt, IBroker, IChannels, IFollower, IReceiver
-from pulsetw.model import Entry, Event, Notice, Position, Receipt
-from pulsetw.pubsub.listeners import Callback, Listeners
+from pulsetw.model import Entry, Event, Position, Receipt
+from pulsetw.pubsub.listeners import Callback, Listeners, Missed
 from pulsetw.pubsub.publishing import Publishing, PubSubOptions, as_event
 from pulsetw.pubsub.reception import Reception
 from pulsetw.pubsub.recovery import Recovery
@@ -62,12 +62,20 @@ class PubSubManager:
         self._reception = Reception(
             catalogue, self._listeners, server_id, options.max_event_bytes, new_id, clock.seconds, now_ms
         )
-        self._recovery = Recovery(broker.sync, self._reception, clock)
+        self._is_up = False
+        self._recovery = Recovery(broker.sync, self._reception, clock, lambda: self._is_up, options.windows_bytes)
         self._staleness = Staleness(clock, now_ms, self._tell_stale, self._tell_fresh)
         self._publishing = Publishing(
-            broker, catalogue, clock, server_id, options, new_id, now_ms, self._reception.local
+            broker,
+            catalogue,
+            clock,
+            server_id,
+            options,
+            new_id,
+            now_ms,
+            local=self._reception.local,
+            is_up=lambda: self._is_up,
         )
-        self._is_up = False
         self._is_shut_down = False
         self._on_ready: list[Deferred[None]] = []
         self._standing: set[str] = set()
@@ -132,7 +140,9 @@ class PubSubManager:
             return fail(EventError(event.type, "data.playerId", f"Expected {player_id!r}, got {named!r}"))
         return self.publish(PLAYER_NOTIFICATIONS, event)
 
-    def subscribe(self, name: str, callback: Callback, *, own: bool = False) -> Deferred[None]:
+    def subscribe(
+        self, name: str, callback: Callback, *, own: bool = False, missed: Missed | None = None
+    ) -> Deferred[None]:
         """Calls back for each event of a channel, or of all channels that match a pattern.
 
         Args:
@@ -141,6 +151,10 @@ class PubSubManager:
                 has a class; once for an event, however many of its names match. It may return a Deferred; nobody waits
                 for it. If it fails, that is logged and counted.
             own: also for events that this server published.
+            missed: called where events may have been missed, in order with them, with a channel's name and the
+                `Notice`; with `name` itself, a pattern too, after the broker was away, where nobody reads a log for
+                it (a channel without a history; a pattern). Its failures and Deferreds are treated as the callback's.
+                Subscribing again replaces it.
 
         Returns:
             Fires when no event is missed any more; waits as long as the broker is away. Fails with `ChannelError` at
@@ -150,7 +164,7 @@ class PubSubManager:
             check_pattern(name) if is_pattern(name) else self._catalogue.channel(name)
         except ChannelError as error:
             return fail(error)
-        self._listeners.add_callback(name, callback, own=own)
+        self._listeners.add_callback(name, callback, own=own, missed=missed)
         return self._subscribe(name)
 
     def unsubscribe(self, name: str, callback: Callback | None = None) -> None:
@@ -163,10 +177,10 @@ class PubSubManager:
         if self._listeners.has(name) and self._listeners.remove_callbacks(name, callback):
             self._unsubscribe(name)
 
-    def subscribe_all(self, callback: Callback, *, own: bool = False) -> Deferred[None]:
+    def subscribe_all(self, callback: Callback, *, own: bool = False, missed: Missed | None = None) -> Deferred[None]:
         """Calls back for the events of all channels and namespaces of the catalogue; see `subscribe`."""
         names = [*self._catalogue.names, *self._catalogue.patterns]
-        standing = [self.subscribe(name, callback, own=own) for name in names]
+        standing = [self.subscribe(name, callback, own=own, missed=missed) for name in names]
         return gatherResults(standing, consumeErrors=True).addCallback(lambda _: None)
 
     def follow(self, channel: str, follower: IFollower) -> Deferred[None]:
@@ -206,14 +220,14 @@ class PubSubManager:
 
     def ready(self, interrupted: bool) -> None:
         """See `IReceiver.ready`."""
-        self._is_up = True
         self._log.info("The broker {url} is ready", url=self._broker.url)
         missing, self._interrupted = self._interrupted if interrupted else set(), set()
         for name in missing:
             if not self._recovery.reads(name):
-                self._reception.noticed(name, Notice("broker"))
+                self._reception.interrupted(name)
+        self._is_up = True
         self._recovery.ready().addCallback(lambda _: self._staleness.caught_up())
-        self._publishing.ready()
+        self._publishing.outbox.flush()
         waiting, self._on_ready = self._on_ready, []
         for up in waiting:
             up.callback(None)
@@ -223,7 +237,6 @@ class PubSubManager:
         self._is_up = False
         self._log.warn("The broker {url} is away: {reason}", url=self._broker.url, reason=reason)
         self._interrupted |= self._standing
-        self._publishing.lost()
         self._recovery.lost()
         self._staleness.away()
 
@@ -270,6 +283,7 @@ class PubSubManager:
             Fires when the connections are gone; never fails. Retries bound the wait.
         """
         self._is_shut_down = True
+        self._is_up = False
         if self._sweep.running:
             self._sweep.stop()
         self._staleness.stop()
@@ -282,9 +296,11 @@ class PubSubManager:
     def _look_around(self) -> None:
         self._reception.sweep()
         self._sweeps += 1
+        if not self._is_up:
+            return
+        self._publishing.outbox.flush()
         if self._sweeps % _SWEEPS_TO_REFRESH == 0:
             self._recovery.refresh()
-        self._publishing.look_around()
 
     def _subscribe(self, name: str) -> Deferred[None]:
         if is_pattern(name):

@@ -21,17 +21,20 @@ from pulsetw.pubsub.stats import PublisherStats
 
 @frozen
 class PubSubOptions:
-    """Bounds of publishing.
+    """Bounds of publishing and listening.
 
     Attributes:
         max_event_bytes: the longest envelope, in bytes, published or received; 0 = no bound.
         retry: when to try again.
         outbox: what may wait for the broker, on channels with ``outage = "local"``.
+        windows_bytes: what is remembered of events that came, their ids above all, on all channels with a history
+            together, in bytes; the idlest channel forgets first.
     """
 
     max_event_bytes: int = 65536
     retry: RetryOptions = field(factory=RetryOptions)
     outbox: OutboxOptions = field(factory=OutboxOptions)
+    windows_bytes: int = 67_108_864
 
 
 class Publishing:
@@ -54,8 +57,9 @@ class Publishing:
         new_id: Callable[[], str],
         now_ms: Callable[[], int],
         local: Callable[[str, bytes], None],
+        is_up: Callable[[], bool],
     ) -> None:
-        """Nothing is on its way; the broker is away until `ready`.
+        """Nothing is on its way.
 
         Args:
             broker: takes the events.
@@ -66,6 +70,7 @@ class Publishing:
             new_id: makes an id that no other event has.
             now_ms: milliseconds since 1970.
             local: gives an event that waits for the broker to this server's own listeners.
+            is_up: whether the broker is there.
         """
         self.stats = PublisherStats()
         self._broker = broker
@@ -79,7 +84,7 @@ class Publishing:
         self._retries = Retries(self._send, clock, options.retry)
         self.outbox = Outbox(self._retries.publish, options.outbox)
         self._local: list[tuple[str, bytes]] = []
-        self._is_up = False
+        self._is_up = is_up
         self._is_shut_down = False
 
     @property
@@ -103,27 +108,13 @@ class Publishing:
             return fail(PublishError(channel, prepared.id, "not sent", "this server has shut down", 0))
         is_local = self._catalogue.rule(channel).outage == "local"
         is_waiting = self._retries.holds(channel)  # they come first, and go where those go
-        if is_local and not is_waiting and (not self._is_up or self.outbox.holds(channel)):
+        if is_local and not is_waiting and (not self._is_up() or self.outbox.holds(channel)):
             published: Deferred[Receipt] = maybeDeferred(self._degrade, channel, prepared.id, payload)
         else:
             published = self._retries.publish(channel, prepared.id, payload).addCallback(_as_receipt)
             if is_local:
                 published.addErrback(self._degrade_after, channel, prepared.id, payload)
         return published.addCallbacks(self._published, self._failed, callbackArgs=(channel,))
-
-    def ready(self) -> None:
-        """The broker is there: what waits in the outbox goes out."""
-        self._is_up = True
-        self.outbox.flush()
-
-    def lost(self) -> None:
-        """The broker is away."""
-        self._is_up = False
-
-    def look_around(self) -> None:
-        """Tries again what the broker did not take a while ago; to be called now and then."""
-        if self._is_up:
-            self.outbox.flush()
 
     def shutdown(self) -> Deferred[None]:
         """Takes no more; fires when nothing is on its way."""

@@ -1,8 +1,9 @@
 """What comes from the broker: checked, counted, given once to everybody here who wants it."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TypeVar
 
 from attrs import evolve
 from twisted.internet.defer import Deferred
@@ -16,7 +17,7 @@ from pulsetw.errors import ChannelError, EventError, UnknownEventType
 from pulsetw.interfaces import Excerpt
 from pulsetw.model import Entry, Event, Lineage, Notice, Page, Position, Publication
 from pulsetw.policy.recovery import unbroken
-from pulsetw.pubsub.listeners import Callback, Listeners
+from pulsetw.pubsub.listeners import Listeners, Missed
 from pulsetw.pubsub.seen import SeenIds
 from pulsetw.pubsub.stats import SubscriberStats
 
@@ -25,6 +26,8 @@ _TELL_AGAIN_S = 60.0
 _MAX_CAUSES = 1000
 # More than outboxes usually hold; of what is forgotten, callbacks and clients get the broker's copy, too.
 _MAX_LOCAL = 100_000
+
+T = TypeVar("T")
 
 
 class Reception:
@@ -90,13 +93,12 @@ class Reception:
             self._accept(channel, evolve(publication, degraded=True), is_declared)
 
     def entry(self, name: str, entry: Entry, *, again: bool) -> None:
-        """The next entry of a channel's log; see `pulsetw.pubsub.recovery.Reader`."""
+        """The next entry of a channel's log; see `pulsetw.pubsub.recovery.Recipient`."""
         self.stats.received(name, self._now_ms())
         taken = self._take(name, entry.payload, entry.position)
         if taken is None:
             # Other servers may have been able to take it.
-            place = entry.position
-            self.noticed(name, Notice("dropped", evolve(place, offset=place.offset - 1), place))
+            self.noticed(name, _dropped(entry.position))
             return
         channel, publication, is_declared = taken
         key = (name, publication.event.id)
@@ -129,16 +131,19 @@ class Reception:
         return Excerpt(page.lineage, end - len(publications), end, tuple(publications))
 
     def noticed(self, name: str, notice: Notice) -> None:
-        """Something may be missing, for everybody."""
-        self.stats.notices[notice.reason] += 1
-        for follower in self._listeners.followers(name):
-            follower.noticed(name, notice)
+        """Something may be missing in a channel, for everybody."""
+        self._tell(name, notice, self._listeners.route(name).missed)
+
+    def interrupted(self, name: str) -> None:
+        """The broker was away, and nobody reads a log for a channel or pattern; each is told by itself."""
+        self._tell(name, Notice("broker"), self._listeners.missed(name))
 
     def cut(self, name: str, notice: Notice) -> None:
         """What came after `notice.end` was on a dead branch."""
         self.stats.notices[notice.reason] += 1
         for follower in self._listeners.followers(name):
             follower.cut(name, notice)
+        self._call_missed(self._listeners.route(name).missed, name, notice)
 
     def placed(self, name: str, lineage: Lineage, top: int) -> None:
         """Where the log of a channel stands."""
@@ -210,6 +215,8 @@ class Reception:
             if wants_own or not is_own:
                 typed = typed or self._typed(channel, publication)
                 if typed is None:
+                    if publication.position is not None:
+                        self._call_missed(route.missed, publication.channel, _dropped(publication.position))
                     return
                 self._call(callback, publication.channel, typed)
 
@@ -234,9 +241,19 @@ class Reception:
         except Exception:  # noqa: BLE001 -- an application's function; the events after this one must come all the same
             self._failed("derived", channel.name, Failure())
 
-    def _call(self, callback: Callback, channel: str, event: Event) -> None:
+    def _tell(self, name: str, notice: Notice, missed: Iterable[Missed]) -> None:
+        self.stats.notices[notice.reason] += 1
+        for follower in self._listeners.followers(name):
+            follower.noticed(name, notice)
+        self._call_missed(missed, name, notice)
+
+    def _call_missed(self, missed: Iterable[Missed], name: str, notice: Notice) -> None:
+        for function in missed:
+            self._call(function, name, notice)
+
+    def _call(self, callback: Callable[[str, T], object], channel: str, what: T) -> None:
         try:
-            result = callback(channel, event)
+            result = callback(channel, what)
         except Exception:  # noqa: BLE001 -- an application's function
             self._failed("callback", getattr(callback, "__qualname__", repr(callback)), Failure())
         else:
@@ -269,3 +286,8 @@ class Reception:
             self._told.clear()
         self._told[cause] = now
         return True
+
+
+def _dropped(place: Position) -> Notice:
+    """What is told of an entry that cannot be given on."""
+    return Notice("dropped", evolve(place, offset=place.offset - 1), place)

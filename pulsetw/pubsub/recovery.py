@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 
 from pulsetw.errors import BrokerAway, BrokerError, BrokerRefused
 from pulsetw.model import Entry, Lineage, Notice, Page, Position
+from pulsetw.policy.memory import Memory
 from pulsetw.policy.recovery import Ask, Consumer, Cut, Deliver, Effect, Past, Placed, Tell
 
 Sync = Callable[[str, Position | None, int], Deferred[Page]]
@@ -22,7 +23,7 @@ _ASKED_AT_ONCE = 64
 _ASK_AGAIN_S = 0.25
 
 
-class Reader(Protocol):
+class Recipient(Protocol):
     """Who gets what the consumers read."""
 
     def entry(self, channel: str, entry: Entry, *, again: bool) -> None:
@@ -56,21 +57,31 @@ class Recovery:
 
     _log = Logger()
 
-    def __init__(self, sync: Sync, reader: Reader, clock: IReactorTime) -> None:
-        """No channel yet; the broker is away until `ready`.
+    def __init__(
+        self,
+        sync: Sync,
+        recipient: Recipient,
+        clock: IReactorTime,
+        is_up: Callable[[], bool],
+        windows_bytes: int,
+    ) -> None:
+        """No channel yet.
 
         Args:
             sync: `IBroker.sync`.
-            reader: gets what is read.
+            recipient: gets what is read.
             clock: for asking again.
+            is_up: whether the broker is there.
+            windows_bytes: what all channels remember of what they have read; the idlest forgets first.
         """
         self._sync = sync
-        self._reader = reader
+        self._recipient = recipient
         self._clock = clock
+        self._is_up = is_up
+        self._windows: Memory[Consumer] = Memory(windows_bytes)
         self._channels: dict[str, _Channel] = {}
         self._gate = DeferredSemaphore(_ASKED_AT_ONCE)
         self._again: set[IDelayedCall] = set()
-        self._is_up = False
         self._behind: set[str] = set()  # names of those that are subscribed and not live
         self._on_caught_up: list[Deferred[None]] = []
 
@@ -105,7 +116,7 @@ class Recovery:
         if not found.is_subscribed:
             found.is_subscribed = True
             self._behind.add(channel)
-            if self._is_up:
+            if self._is_up():
                 self._carry_out(found, found.consumer.subscribed())
         return live
 
@@ -114,6 +125,7 @@ class Recovery:
         found = self._channels.pop(channel, None)
         if found is not None:
             found.consumer.lost()
+            self._windows.remove(found.consumer)
             self._fire(found)
             self._behind.discard(channel)
             self._look_whether_caught_up()
@@ -128,7 +140,6 @@ class Recovery:
 
     def lost(self) -> None:
         """The broker is away."""
-        self._is_up = False
         for found in self._channels.values():
             found.consumer.lost()
             if found.is_subscribed:
@@ -141,7 +152,6 @@ class Recovery:
             Fires when all channels have caught up, however often the broker is lost until then. One whose log the
             broker refuses to give, a damaged one, is not waited for.
         """
-        self._is_up = True
         for name in tuple(self._behind):
             found = self._channels.get(name)
             if found is not None:
@@ -152,9 +162,7 @@ class Recovery:
         return caught_up
 
     def refresh(self) -> None:
-        """Keeps the broker from forgetting the epochs of channels that are idle; to be called once in 20 minutes."""
-        if not self._is_up:
-            return
+        """Keeps the broker, while it is there, from forgetting the epochs of idle channels; for every 20 minutes."""
         for found in tuple(self._channels.values()):
             if found.consumer.is_live:
                 asked = self._gate.run(self._sync, found.name, found.consumer.position, 1)
@@ -163,11 +171,11 @@ class Recovery:
 
     def stop(self) -> None:
         """Reads nothing any more."""
-        self._is_up = False
         for call in self._again:
             call.cancel()
         self._again.clear()
         self._behind.clear()
+        self._on_caught_up.clear()
         channels, self._channels = self._channels, {}
         for found in channels.values():
             found.consumer.lost()
@@ -176,6 +184,7 @@ class Recovery:
                 live.errback(BrokerAway("shut down before the channel's log was read"))
 
     def _carry_out(self, found: _Channel, effects: list[Effect]) -> None:
+        self._windows.used(found.consumer)
         if found.is_subscribed and not found.consumer.is_live:
             self._behind.add(found.name)
         for effect in effects:
@@ -184,9 +193,9 @@ class Recovery:
                 return
             match effect:
                 case Deliver(entry, again):
-                    self._reader.entry(found.name, entry, again=again)
+                    self._recipient.entry(found.name, entry, again=again)
                 case Past(entries):
-                    self._reader.past(found.name, entries)
+                    self._recipient.past(found.name, entries)
                 case Tell(notice):
                     self._log.warn(
                         "{channel}: publications may be missing ({reason}) from {start} to {end}",
@@ -195,12 +204,12 @@ class Recovery:
                         start=notice.start,
                         end=notice.end,
                     )
-                    self._reader.noticed(found.name, notice)
+                    self._recipient.noticed(found.name, notice)
                 case Cut(notice):
-                    self._reader.cut(found.name, notice)
+                    self._recipient.cut(found.name, notice)
                 case Placed(lineage, top):
                     found.lineage = lineage
-                    self._reader.placed(found.name, lineage, top)
+                    self._recipient.placed(found.name, lineage, top)
                 case Ask():
                     self._ask(found, effect)
         if found.consumer.is_live and found.name in self._behind:
@@ -225,13 +234,15 @@ class Recovery:
     def _failed(self, failure: Failure, found: _Channel, number: int) -> None:
         """The link may be fine: it is asked again a little later. If it is not, this question does not count then."""
         failure.trap(BrokerError)
+        if self._channels.get(found.name) is not found:
+            return
         error = failure.value
         if isinstance(error, BrokerRefused) and not error.temporary:
             self._is_damaged(found, error)
 
         def again() -> None:
             self._again.discard(call)
-            if self._is_up and self._channels.get(found.name) is found:
+            if self._is_up() and self._channels.get(found.name) is found:
                 self._carry_out(found, found.consumer.failed(number))
 
         call = self._clock.callLater(_ASK_AGAIN_S, again)
@@ -251,7 +262,7 @@ class Recovery:
             live.callback(None)
 
     def _look_whether_caught_up(self) -> None:
-        if self._is_up and not self._behind:
+        if self._is_up() and not self._behind:
             waiting, self._on_caught_up = self._on_caught_up, []
             for caught_up in waiting:
                 caught_up.callback(None)

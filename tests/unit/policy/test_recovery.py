@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pulsetw.model import Branch, Entry, Lineage, Notice, Page, Position
+from pulsetw.model import UNKNOWN_BRANCH, Branch, Entry, Lineage, Notice, Page, Position
 from pulsetw.policy import recovery
 from pulsetw.policy.recovery import Ask, Consumer, Cut, Deliver, Past, Placed, Tell
 
@@ -14,8 +14,8 @@ def forked(fork, name="b"):
     return Lineage("e", (Branch("a", 0), Branch(name, fork)))
 
 
-def entry(offset, id="", lineage=A):
-    return Entry(lineage.at(offset), id or f"id{offset}", b"")
+def entry(offset, id="", lineage=A, payload=b""):
+    return Entry(lineage.at(offset), id or f"id{offset}", payload)
 
 
 def page(*offsets, top=None, start=0, lineage=A):
@@ -100,6 +100,33 @@ class SyncingTests(SynchronousTestCase):
             consumer.pushed(entry(offset))
         effects = consumer.answered(ask.number, page(start=1))
         self.assertEqual([Placed(A, 1), Ask(ask.number + 1, A.at(1))], effects)
+
+    def test_too_many_bytes_become_a_hole(self):
+        """One entry is kept however long it is: the newest shows that something is missing."""
+        consumer = live(1)
+        ask = again(consumer)
+        for offset in (2, 3, 4):
+            consumer.pushed(entry(offset, payload=bytes(200_000)))
+        self.assertLess(consumer.kept_bytes, 201_000)
+        effects = consumer.answered(ask.number, page(2, 3, start=1))
+        self.assertEqual([4], [effect.entry.position.offset for effect in effects[3:]])
+        ask = again(consumer)
+        consumer.pushed(entry(5, payload=bytes(300_000)))
+        effects = consumer.answered(ask.number, page(start=4))
+        self.assertEqual([Placed(A, 4), Deliver(entry(5, payload=bytes(300_000)))], effects)
+        self.assertEqual(live(1, 2, 3, 4, 5).kept_bytes, consumer.kept_bytes)
+
+    def test_what_was_forgotten_is_read(self):
+        """Nothing more may be pushed that would show it; what the page has is not asked for again."""
+        for offsets, asks in (((2,), [Ask(4, A.at(2))]), ((2, 3), [])):
+            consumer = live(1)
+            ask = again(consumer)
+            consumer.pushed(entry(2))
+            consumer.pushed(entry(3))
+            consumer.forget()
+            effects = consumer.answered(ask.number, page(*offsets, start=1))
+            self.assertEqual(asks, effects[len(offsets) + 1 :])
+            self.assertEqual(not asks, consumer.is_live)
 
     def test_entries_of_an_older_branch_make_it_ask_once(self):
         """They were appended before a first replica came, and the page has them already."""
@@ -213,6 +240,21 @@ class IdsTests(SynchronousTestCase):
         self.assertEqual([Deliver(entry(4, "id1"))], consumer.pushed(entry(4, "id1")))
         self.assertEqual([Deliver(entry(5, "id3"), again=True)], consumer.pushed(entry(5, "id3")))
 
+    def test_the_window_takes_what_its_ids_take(self):
+        """No more when it is full, none when it was forgotten; an id from before is new then."""
+        self.patch(recovery, "WINDOW_IDS", 2)
+        consumer = live(1, 2)
+        full = consumer.kept_bytes
+        self.assertGreater(full, 2 * 53)
+        consumer.pushed(entry(3))
+        consumer.pushed(entry(4, "id3"))
+        self.assertEqual(full, consumer.kept_bytes)
+        consumer.pushed(entry(5, "i" * 200))
+        self.assertEqual(full + 197, consumer.kept_bytes)
+        consumer.forget()
+        self.assertEqual(0, consumer.kept_bytes)
+        self.assertEqual([Deliver(entry(6, "id3"))], consumer.pushed(entry(6, "id3")))
+
 
 class FailoverTests(SynchronousTestCase):
     """Rule 6."""
@@ -249,6 +291,20 @@ class FailoverTests(SynchronousTestCase):
         third = Lineage("e", (*other.branches, Branch("c", 2)))
         effects = consumer.answered(ask.number + 1, page(3, start=2, lineage=third))
         self.assertEqual([Placed(third, 2), Deliver(entry(3, lineage=third)), Placed(third, 3)], effects)
+
+    def test_without_a_name_every_loss_of_the_link_is_told(self):
+        """The branch would stay the same; a hole on a living link is none."""
+        nameless = Lineage("e", (Branch(UNKNOWN_BRANCH, 0),))
+        consumer = Consumer()
+        (ask,) = consumer.subscribed()
+        consumer.answered(ask.number, page(1, lineage=nameless))
+        told = Tell(Notice("failover", nameless.at(1), nameless.at(1)))
+        for _ in range(2):
+            effects = consumer.answered(again(consumer).number, page(start=1, lineage=nameless))
+            self.assertEqual([told, Placed(nameless, 1)], effects)
+        (ask,) = consumer.pushed(entry(3, lineage=nameless))
+        effects = consumer.answered(ask.number, page(2, 3, start=1, lineage=nameless))
+        self.assertEqual([Deliver, Deliver, Placed], [type(effect) for effect in effects])
 
     def test_a_failover_between_pages_is_told(self):
         """The link was lost once more."""

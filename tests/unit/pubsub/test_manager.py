@@ -6,7 +6,7 @@ from attrs import evolve
 
 from pulsetw.catalogue.builtin import AchievementUnlocked, MatchCreated
 from pulsetw.errors import BrokerAway, ChannelError, EventError, PublishError, UnknownEventType
-from pulsetw.model import Event, Notice, Position
+from pulsetw.model import Branch, Event, Lineage, Notice, Page, Position
 from tests.doubles import FakeFollower
 from tests.unit.pubsub.manager_case import ManagerTests
 
@@ -194,6 +194,49 @@ class FollowerTests(ManagerTests):
         self.manager.follow("news:between", follower)
         self.manager.ready(True)
         self.assertEqual(follower.notices, [("news:between", Notice("broker"))])
+
+
+class MissedTests(ManagerTests):
+    """Callbacks are told what they may have missed."""
+
+    def setUp(self):
+        super().setUp()
+        self.manager.ready(False)
+        self.told = []
+
+    def missed(self, name, notice):
+        self.told.append((name, notice))
+
+    def interrupt(self):
+        self.manager.lost("cut")
+        self.manager.ready(True)
+
+    def test_after_an_interruption_each_name_is_told(self):
+        """By itself; whoever does not ask for it is not."""
+        for name in ("news:today", "news:*"):
+            self.manager.subscribe(name, print, missed=self.missed)
+        self.manager.subscribe("news:other", print)
+        self.interrupt()
+        broker = Notice("broker")
+        self.assertEqual(sorted(self.told), [("news:*", broker), ("news:today", broker)])
+        self.assertEqual(self.manager.get_subscriber_stats()["notices"], {"broker": 3})
+
+    def test_it_ends_with_the_subscription(self):
+        """Of that name only; subscribing again without it ends it as well."""
+        for name in ("news:a", "news:b", "news:c"):
+            self.manager.subscribe(name, print, missed=self.missed)
+        self.manager.subscribe("news:a", repr)
+        self.manager.unsubscribe("news:a", print)
+        self.manager.subscribe("news:b", print)
+        self.interrupt()
+        self.assertEqual([name for name, _ in self.told], ["news:c"])
+
+    def test_of_all_channels(self):
+        """Every name of the catalogue."""
+        self.broker.pages = [Page(Lineage("e", (Branch("b", 0),)), 0, 0, ())] * 9
+        self.manager.subscribe_all(print, missed=self.missed)
+        self.interrupt()
+        self.assertIn(("match:events", Notice("broker")), self.told)
 
 
 class LifeTests(ManagerTests):

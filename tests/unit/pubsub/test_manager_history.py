@@ -78,6 +78,28 @@ class HistoryTests(ManagerTests):
         self.manager.appended("kept:a", self.entry(7))
         self.assertEqual(heard, ["i7"])
 
+    def test_callbacks_are_told_of_gaps(self):
+        """In order with the events, once for a channel, by a pattern too; a pattern by itself after an interruption."""
+        told = []
+
+        def heard(channel, event):
+            told.append(event.id)
+
+        def missed(name, notice):
+            told.append((name, notice.reason, notice.end))
+
+        self.broker.pages = [self.page(0, 1), self.page(2, 4)]
+        for name in ("kept:*", "kept:a"):
+            self.successResultOf(self.manager.subscribe(name, heard, missed=missed))
+        self.manager.lost("away")
+        self.manager.ready(True)
+        self.assertEqual(told, [("kept:*", "broker", None), ("kept:a", "trimmed", LINE.at(3)), "i4"])
+        other = Lineage("e", (*LINE.branches, Branch("c", 2)))
+        self.broker.pages = [Page(other, 2, 2, ())]
+        self.manager.lost("away")
+        self.manager.ready(True)
+        self.assertEqual(told[4:], [("kept:a", "diverged", other.at(2))])
+
     def test_an_idle_channel_keeps_its_epoch(self):
         """Its log is asked every 20 minutes: the broker forgets it after an hour."""
         self.broker.pages = [self.page(0, 1)]
@@ -95,6 +117,8 @@ class HistoryTests(ManagerTests):
         self.failureResultOf(following, BrokerAway)
         self.broker.syncs[0].callback(self.page(0, 1))
         self.assertEqual(self.follower.pasts, [])
+        self.manager.follow("kept:b", self.follower).addErrback(lambda failure: failure.trap(BrokerAway))
+        self.assertNotIn(("sync", "kept:b", None), self.broker.calls)
 
 
 class OutageTests(ManagerTests):

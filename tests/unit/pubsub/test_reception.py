@@ -105,11 +105,15 @@ class ReceptionTests(SynchronousTestCase):
         self.assertEqual(self.stats.failures["invalid"], 2)
 
     def test_an_unknown_type_whose_data_is_unreadable_costs_no_callback(self):
-        """It has a position and is relayed as it is; callbacks cannot get it."""
-        called = []
-        self.listeners.add_callback("match:events", lambda *_: called.append(1), own=False)
+        """It has a position and is relayed as it is; callbacks cannot get it, and are told."""
+        called, told = [], []
+        self.listeners.add_callback(
+            "match:events", lambda *_: called.append(1), own=False, missed=lambda *gap: told.append(gap)
+        )
         self.receive(b'{"type":"match_new","data":{"a":1e999}}', position=Position(1, "e"))
         self.assertEqual((called, len(self.follower.publications), self.stats.failures["invalid"]), ([], 1, 1))
+        self.assertEqual(told, [("match:events", Notice("dropped", Position(0, "e"), Position(1, "e")))])
+        self.assertEqual(self.follower.notices, [])
 
     def test_an_oversized_message_is_dropped(self):
         """Before it is looked at."""
@@ -131,6 +135,21 @@ class ReceptionTests(SynchronousTestCase):
             self.receive(envelope(id=str(number)))
         self.assertEqual((len(called), len(self.follower.publications)), (3, 3))
         self.assertEqual(self.stats.failures["callback"], 6)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_a_function_for_what_is_missed_that_raises_costs_nobody_else(self):
+        """As one for events."""
+        told = []
+        self.listeners.add_callback("match:events", print, own=False, missed=lambda *_: 1 / 0)
+        self.listeners.add_callback("match:*", print, own=False, missed=lambda *_: fail(RuntimeError("late")))
+        self.listeners.add_callback("*", print, own=False, missed=lambda *gap: told.append(gap))
+        for offset in (1, 2):
+            self.receive(b"{", position=Position(offset, "e"))
+        notices = [
+            ("match:events", Notice("dropped", Position(offset - 1, "e"), Position(offset, "e"))) for offset in (1, 2)
+        ]
+        self.assertEqual((told, self.follower.notices, self.stats.failures["callback"]), (notices, notices, 4))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 

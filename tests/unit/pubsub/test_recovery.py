@@ -16,12 +16,14 @@ def entry(offset):
 
 
 class Recorder:
-    """A reader that notes each call."""
+    """Notes each call."""
 
     def __init__(self):
         self.calls = []
+        self.again = []
 
     def entry(self, channel, entry, *, again):
+        self.again.append(again)
         self.calls.append((channel, entry.position.offset))
 
     def past(self, channel, entries):
@@ -40,14 +42,34 @@ class Recorder:
 class RecoveryTests(SynchronousTestCase):
     def setUp(self):
         self.clock = Clock()
-        self.reader = Recorder()
+        self.recorder = Recorder()
         self.asked = []
         self.answer = lambda channel, position, limit: succeed(Page(LINE, 0, 0, ()))
-        self.recovery = Recovery(self.sync, self.reader, self.clock)
+        self.is_up = False
+        self.recovery = Recovery(self.sync, self.recorder, self.clock, lambda: self.is_up, 3000)
 
     def tearDown(self):
         self.recovery.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def ready(self):
+        self.is_up = True
+        return self.recovery.ready()
+
+    def lost(self):
+        self.is_up = False
+        self.recovery.lost()
+
+    def is_known(self, name, count=0):
+        """Whether a channel's first id is known there, after `count` more entries."""
+        if not self.recovery.reads(name):
+            self.recovery.add(name, strict=True)
+            self.recovery.subscribed(name)
+        top = self.recovery.place(name)[1]
+        for offset in range(top + 1, top + 1 + count):
+            self.recovery.appended(name, entry(offset))
+        self.recovery.appended(name, Entry(LINE.at(top + count + 1), "i1", b""))
+        return self.recorder.again[-1]
 
     def sync(self, channel, position, limit):
         self.asked.append((channel, position.offset if position else None))
@@ -60,7 +82,7 @@ class RecoveryTests(SynchronousTestCase):
         self.assertEqual(self.asked, [])
         waiting = Deferred()
         self.answer = lambda *_: waiting
-        caught_up = self.recovery.ready()
+        caught_up = self.ready()
         self.assertEqual(self.asked, [("a", None)])
         self.assertNoResult(live)
         self.assertNoResult(caught_up)
@@ -80,7 +102,7 @@ class RecoveryTests(SynchronousTestCase):
         for number in range(10_000):
             self.recovery.add(str(number), strict=True)
             self.recovery.subscribed(str(number))
-        caught_up = self.recovery.ready()
+        caught_up = self.ready()
         most = 0
         while waiting:
             most = max(most, len(waiting))
@@ -92,36 +114,36 @@ class RecoveryTests(SynchronousTestCase):
         """A little later, as long as the broker is there."""
         answers = [fail(BrokerAway("full")), succeed(Page(LINE, 2, 1, (entry(2),)))]
         self.answer = lambda *_: answers.pop(0)
-        self.recovery.ready()
+        self.ready()
         self.recovery.add("a", strict=True)
         live = self.recovery.subscribed("a")
         self.assertNoResult(live)
         self.clock.advance(0.25)
         self.successResultOf(live)
-        self.assertEqual(self.reader.calls, [("a", "past", 1), ("a", "placed", 2)])
+        self.assertEqual(self.recorder.calls, [("a", "past", 1), ("a", "placed", 2)])
         self.assertEqual(self.recovery.place("a"), (LINE, 2))
 
     def test_a_question_that_failed_with_the_link_is_not_asked_twice(self):
         """The next `ready` asks; the late second try is none."""
         answers = [fail(BrokerAway("lost")), succeed(Page(LINE, 0, 0, ()))]
         self.answer = lambda *_: answers.pop(0)
-        self.recovery.ready()
+        self.ready()
         self.recovery.add("a", strict=True)
         live = self.recovery.subscribed("a")
-        self.recovery.lost()
-        self.recovery.ready()
+        self.lost()
+        self.ready()
         self.successResultOf(live)
         self.clock.advance(1)
         self.assertEqual(len(self.asked), 2)
 
     def test_a_hole_is_read(self):
         """Its entries come in order, each once."""
-        self.recovery.ready()
+        self.ready()
         self.recovery.add("a", strict=True)
         self.recovery.subscribed("a")
         self.answer = lambda *_: succeed(Page(LINE, 3, 0, (entry(1), entry(2), entry(3))))
         self.assertTrue(self.recovery.appended("a", entry(3)))
-        self.assertEqual(self.reader.calls[1:], [("a", 1), ("a", 2), ("a", 3), ("a", "placed", 3)])
+        self.assertEqual(self.recorder.calls[1:], [("a", 1), ("a", 2), ("a", 3), ("a", "placed", 3)])
         self.assertFalse(self.recovery.appended("b", entry(1)))
 
     def test_a_damaged_log_keeps_only_its_own_channel_waiting(self):
@@ -137,7 +159,7 @@ class RecoveryTests(SynchronousTestCase):
         for name in ("good", "bad"):
             self.recovery.add(name, strict=True)
         live = [self.recovery.subscribed(name) for name in ("good", "bad")]
-        self.successResultOf(self.recovery.ready())
+        self.successResultOf(self.ready())
         self.successResultOf(live[0])
         self.clock.advance(0.25)
         self.assertNoResult(live[1])
@@ -151,7 +173,7 @@ class RecoveryTests(SynchronousTestCase):
         self.answer = lambda *_: answers.pop(0)
         self.recovery.add("a", strict=True)
         self.recovery.subscribed("a")
-        caught_up = self.recovery.ready()
+        caught_up = self.ready()
         self.assertNoResult(caught_up)
         self.clock.advance(0.25)
         self.successResultOf(caught_up)
@@ -159,16 +181,44 @@ class RecoveryTests(SynchronousTestCase):
     def test_a_removed_channel_waits_for_nothing(self):
         """Its subscribers are answered, and the others are not kept waiting."""
         self.answer = lambda *_: Deferred()
-        caught_up = self.recovery.ready()
+        caught_up = self.ready()
         self.successResultOf(caught_up)
         self.recovery.add("a", strict=True)
         live = self.recovery.subscribed("a")
-        self.recovery.lost()
-        caught_up = self.recovery.ready()
+        self.lost()
+        caught_up = self.ready()
         self.assertNoResult(caught_up)
         self.recovery.remove("a")
         self.successResultOf(live)
         self.successResultOf(caught_up)
+
+    def test_windows_are_bounded_together(self):
+        """The idlest channel forgets: an id of before counts as new there."""
+        self.ready()
+        self.assertEqual(
+            [self.is_known("idle", 7), self.is_known("busy", 15), self.is_known("idle")], [True, True, False]
+        )
+
+    def test_a_removed_channel_makes_room(self):
+        """At once."""
+        self.ready()
+        self.is_known("idle", 7)
+        self.is_known("gone", 10)
+        self.recovery.remove("gone")
+        self.is_known("busy", 7)
+        self.assertTrue(self.is_known("idle"))
+
+    def test_a_question_that_fails_after_the_end_is_not_asked_again(self):
+        """The broker's own end makes it fail."""
+        waiting = Deferred()
+        self.answer = lambda *_: waiting
+        self.ready()
+        self.recovery.add("a", strict=True)
+        live = self.recovery.subscribed("a")
+        self.recovery.stop()
+        waiting.errback(BrokerAway("stopped"))
+        self.failureResultOf(live, BrokerAway)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_stopping_fails_what_waits(self):
         """With `BrokerAway`."""
