@@ -34,7 +34,8 @@ def protocol_options(message_bytes: int) -> dict[str, Any]:
         "allowNullOrigin": False,
         "maxConnections": 0,
         "trustXForwardedFor": 0,
-        "utf8validateIncoming": True,
+        # A validator is kept for each connection; the text is looked at when it is whole.
+        "utf8validateIncoming": False,
         "requireMaskedClientFrames": True,
         "maskServerFrames": False,
         "applyMask": True,

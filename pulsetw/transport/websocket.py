@@ -7,27 +7,29 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 from attrs.validators import ge
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pulsetw.errors import Disconnect, DisconnectCode
 from pulsetw.hub.arrival import Arrival
 from pulsetw.interfaces import IConnection, IDialect, ITransport, Wire
+from pulsetw.transport import direct
 from pulsetw.transport.answer import answer, finish
 from pulsetw.transport.frame import PING, text_frame
+from pulsetw.transport.lean import LeanServerProtocol
 from pulsetw.transport.options import Silence, protocol_options
+from pulsetw.transport.peer import Peer, address_text, below_wrappers
 from pulsetw.transport.query import read_arrival
 
 _T = TypeVar("_T")
 
-# RFC 6455 7.4.1: a message that breaks our rules, not the protocol's.
+# RFC 6455 7.4.1: text that is not UTF-8; a message that breaks our rules, not the protocol's.
+_INVALID_PAYLOAD = 1007
 _POLICY_VIOLATION = 1008
 
 # Autobahn parses a frame in two steps. A read of 64 KiB can hold 10 000 empty frames, and would keep all others
@@ -76,6 +78,7 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
         wires: Mapping[str, IDialect],
         open: Callable[[ITransport, Wire, Arrival], IConnection],
         limits: WebSocketLimits = WebSocketLimits(),
+        write: Callable[[Any, bytes], None] = direct.write,
     ) -> None:
         """Opens connections.
 
@@ -85,10 +88,12 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
                 none, or none that is known here; these are told no subprotocol (RFC 6455 4.2.2).
             open: called for each client, with a transport that is open: its side of the hub.
             limits: what a client may cost.
+            write: gives bytes to a transport of Twisted's.
         """
         super().__init__(reactor=reactor, server="")
         self.open = open
         self.limits = limits
+        self.write = write
         self._wires = {name: Wire(dialect, text_frame) for name, dialect in wires.items()}
         self._default = next(iter(self._wires.values()))
         self.failures: Counter[int] = Counter()
@@ -105,7 +110,7 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
 
 
 @implementer(ITransport, IPushProducer)
-class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]  # Autobahn has no types
+class WebSocketTransport(LeanServerProtocol):
     """One client.
 
     Closing, whoever begins, is on a watchdog: a peer that does not answer, does not read, or does not end its TLS is
@@ -113,8 +118,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]  # Auto
     """
 
     factory: WebSocketFactory
-    transport: Any
-    peer: str
+    peer = Peer()
     _connection: IConnection | None = None
     _arrival: Arrival
     _text: bytearray
@@ -131,7 +135,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]  # Auto
     def send(self, data: bytes) -> None:
         """See `ITransport.send`."""
         if self.state == self.STATE_OPEN:
-            self.transport.write(data)
+            self.factory.write(self.transport, data)
 
     def ping(self) -> None:
         """See `ITransport.ping`."""
@@ -162,9 +166,11 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]  # Auto
     def connectionMade(self) -> None:
         """See `IProtocol`."""
         super().connectionMade()
-        self.peer = _address_text(self.transport.getPeer())
+        self.peer = address_text(self.transport.getPeer())
         # Above so many unsent bytes a transport pauses its producer.
-        _socket_of(self.transport).bufferSize = self.factory.limits.unsent_bytes
+        below, unsent_bytes = below_wrappers(self.transport), self.factory.limits.unsent_bytes
+        if below.bufferSize != unsent_bytes:
+            below.bufferSize = unsent_bytes
 
     def dataReceived(self, data: bytes) -> None:
         """See `IProtocol`. Autobahn would collect what comes after the end."""
@@ -222,6 +228,7 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]  # Auto
         self._connection = self._guarded(self.factory.open, self, wire, self._arrival)
         if self._connection is not None and self._stops & _CHOKED:
             self._guarded(self._connection.choked)
+        self.trim()
 
     def onMessageBegin(self, isBinary: bool) -> None:
         """A message's first frame."""
@@ -250,8 +257,14 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]  # Auto
 
     def onMessageEnd(self) -> None:
         """All frames are there."""
+        text, self._fragments = self._text, 0
         if self.state == self.STATE_OPEN and self._connection is not None:
-            self._guarded(self._connection.received, bytes(self._text))
+            try:
+                text.decode()
+            except UnicodeDecodeError:
+                self._fail_connection(_INVALID_PAYLOAD, "a text message is UTF-8")
+            else:
+                self._guarded(self._connection.received, bytes(text))
 
     def onPing(self, payload: bytes) -> None:
         """A sign of life that wants an answer."""
@@ -279,6 +292,8 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]  # Auto
             super().consumeData()
         finally:
             self._is_parsing = False
+            self._steps_left = 0
+            self.trim()
 
     def processData(self) -> bool:
         """One step of parsing; False = no more for now."""
@@ -369,22 +384,3 @@ class WebSocketTransport(WebSocketServerProtocol):  # type: ignore[misc]  # Auto
         if self.wasClean:
             return f"the client closed with {self.remoteCloseCode or 'no code'}"
         return reason.getErrorMessage()
-
-
-def _socket_of(transport: Any) -> Any:
-    """The transport below TLS and other wrappers."""
-    while isinstance(transport, ProtocolWrapper):
-        transport = transport.transport
-    return transport
-
-
-def _address_text(address: IAddress) -> str:
-    match address:
-        case IPv4Address(host=host, port=port):
-            return f"{host}:{port}"
-        case IPv6Address(host=host, port=port):
-            return f"[{host}]:{port}"
-        case UNIXAddress():
-            return "unix"
-        case _:
-            return "unknown"
