@@ -25,6 +25,8 @@ class BrokerStatus:
         gave_up: it reached `max_reconnect_attempts` and does not try any more.
         round_trip_ms: how long the last message took out and back; None = none came back yet.
         last_round_trip: when that was, in seconds of the clock; None = never.
+        window_events: publications with ``ack = "window"`` that no replica has yet.
+        window_full: so many that more are refused.
     """
 
     url: str
@@ -35,6 +37,8 @@ class BrokerStatus:
     gave_up: bool = False
     round_trip_ms: float | None = None
     last_round_trip: float | None = None
+    window_events: int = 0
+    window_full: bool = False
 
     @property
     def ready(self) -> bool:
@@ -101,7 +105,8 @@ class IBroker(Interface):
             event_id: the event's id; the same id again is the same event.
             payload: the envelope (`pulsetw.codec.encode_envelope`).
             history: what the channel keeps; None = nothing. An id that the log has had within the last minutes is
-                not appended again: the answer is its first place.
+                not appended again: the answer is its first place. With `History.mirror` strangers get a copy; it is
+                never `received`.
 
         Returns:
             Fires with the position, None on a channel without history, when the broker has taken it in the sense of

@@ -32,6 +32,7 @@ from pulsetw.pubsub.publishing import PubSubOptions
 from pulsetw.pubsub.retry import RetryOptions
 from pulsetw.servers import Servers
 from pulsetw.session import SessionLimits
+from pulsetw.transport import direct
 from pulsetw.transport.front import FrontFactory, FrontLimits
 from pulsetw.transport.site import ClosingSite
 from pulsetw.transport.websocket import WebSocketFactory, WebSocketLimits
@@ -84,6 +85,7 @@ class Relay(Service):
         )
         self._hub = Hub(self.pubsub, catalogue, reactor, _hub_options(config), _new_id, random.random)
         self._servers = Servers(self.pubsub, self._hub, reactor) if SYSTEM_EVENTS in catalogue.names else None
+        self._why_not_direct = direct.why_not()
         self._websocket = self._make_websocket()
         self._front = self._make_front()
         self._admin = self._make_admin()
@@ -174,11 +176,14 @@ class Relay(Service):
 
     def _make_websocket(self) -> WebSocketFactory:
         limits = self._config.limits
+        if self._why_not_direct:
+            self._log.warn("Each send goes through Twisted's buffers: {reason}", reason=self._why_not_direct)
         return WebSocketFactory(
             self._reactor,
             {NativeDialect.name: NativeDialect()},
             self._hub.open,
             WebSocketLimits(message_bytes=limits.message_bytes, unsent_bytes=limits.unsent_bytes),
+            direct.write if self._why_not_direct else direct.send,
         )
 
     def _make_front(self) -> FrontFactory:
@@ -197,6 +202,7 @@ class Relay(Service):
         refusals, failures = self._front.refusals, self._websocket.failures
         return {
             "connections": self._front.connections,
+            "direct_send": self._why_not_direct or "yes",
             "refusals": {str(status): count for status, count in refusals.items()},
             "failures": {str(code): count for code, count in failures.items()},
         }

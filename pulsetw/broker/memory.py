@@ -87,7 +87,7 @@ class MemoryBroker:
     def publish(
         self, channel: str, event_id: str, payload: bytes, history: History | None = None
     ) -> Deferred[Position | None]:
-        """See `IBroker`; fires at once. There are no replicas: each `History.ack` means the same."""
+        """See `IBroker`; fires at once. No replicas, no strangers: `History.ack` and `mirror` make no difference."""
         if not self._is_ready:
             return fail(BrokerAway(f"the memory broker is {self._state}"))
         if history is None:

@@ -20,11 +20,13 @@ class History:
         ack: when a publish has succeeded: ``fast``, the broker has it; ``durable``, one replica has it, too;
             ``window``, the broker has it, and this server publishes it again if that master dies before a replica has
             it.
+        mirror: whether a copy goes to whoever speaks to the broker without a relay between.
     """
 
     size: int
     age_s: int = 300
     ack: Ack = "fast"
+    mirror: bool = False
 
 
 @frozen
@@ -40,6 +42,8 @@ class Rule:
         ack: see `History`.
         strict: whether subscribers are told at each failover that something may be missing; only with ``fast``: with
             the others a replica has what was acknowledged.
+        mirror: whether each event also goes, without a position, to the channel's plain name on Redis, for servers
+            that listen there themselves; only with a history: without, the event goes there anyway.
         slow: what a client gets that could not keep up: ``catch_up``, all that the log still has; ``latest``, the
             newest event; ``disconnect``, a good-bye.
         outage: what publishing does while the broker is away: ``fail``, or ``local``, which gives the event to this
@@ -52,6 +56,7 @@ class Rule:
     history_age_s: int = 300
     ack: Ack = "fast"
     strict: bool = True
+    mirror: bool = False
     slow: Slow = "catch_up"
     outage: Outage = "fail"
 
@@ -63,4 +68,4 @@ class Rule:
     @property
     def history(self) -> History | None:
         """What the broker keeps; None = nothing."""
-        return History(self.history_size, self.history_age_s, self.ack) if self.history_size else None
+        return History(self.history_size, self.history_age_s, self.ack, self.mirror) if self.history_size else None

@@ -178,7 +178,7 @@ def check_rule(name: str, rule: Rule, given: Collection[str]) -> None:
     between(0, 100_000)(f"{key}.history_size", rule.history_size)
     between(1, 2_592_000)(f"{key}.history_age_s", rule.history_age_s)
     if not rule.history_size:
-        for member in ("history_age_s", "ack", "strict"):
+        for member in ("history_age_s", "ack", "strict", "mirror"):
             # "fast" is true of a channel without a history, too.
             if member in given and (member, rule.ack) != ("ack", "fast"):
                 raise ConfigError(f"{key}.{member}", "has no effect: expected a history_size beside it, found 0")

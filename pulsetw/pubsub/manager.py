@@ -248,7 +248,8 @@ class PubSubManager:
             ``reconnect_attempts`` (failed in a row), ``gave_up``, ``reason`` ("" when healthy), ``round_trip_ms``
             (None = none yet), ``round_trip_age_s`` (since the last one; None = none yet), ``waiting_publishes``,
             ``outbox_events`` (they wait for the broker), ``outbox_dropped`` (it refused them for good after that),
-            ``broker`` (its address without password).
+            ``window_events`` (publishes that wait for a replica), ``window_full`` (no more are taken), ``broker`` (its
+            address without password).
         """
         status = self._broker.status()
         last = status.last_round_trip
@@ -265,6 +266,8 @@ class PubSubManager:
             "waiting_publishes": self._publishing.waiting,
             "outbox_events": len(self._publishing.outbox),
             "outbox_dropped": self._publishing.outbox.dropped,
+            "window_events": status.window_events,
+            "window_full": status.window_full,
             "broker": status.url,
         }
 

@@ -43,6 +43,8 @@ def broker_document(status: BrokerStatus, now: float) -> dict[str, object]:
         "gaveUp": status.gave_up,
         "roundTripMs": None if status.round_trip_ms is None else round(status.round_trip_ms, 3),
         "ageMs": None if age_s is None else round(age_s * 1000),
+        "windowEvents": status.window_events,
+        "windowFull": status.window_full,
     }
 
 

@@ -165,6 +165,21 @@ async def appends_once_by_patterns_with_a_history(world: World) -> None:
 
 
 @check
+async def mirrors_for_strangers_only(world: World) -> None:
+    mirrored = History(size=100, age_s=60, mirror=True)
+    broker, receiver = await history_broker(world, "hm:*", "hm:a")
+    plain, plains = await ready_broker(world)
+    await fired(world, plain.subscribe("hm:*"))
+    await filled(world, broker, "hm:a", 3, mirrored)
+    await filled(world, broker, "hm:b", 1, mirrored)
+    await fired(world, broker.publish("hm:a", "s", b"stranger's"))
+    assert await settled(world, broker, receiver) == [("hm:a", b"stranger's")]
+    assert await settled(world, plain, plains) == [("hm:a", b"stranger's")]
+    heard = [(channel, entry.position.offset) for channel, entry in receiver.appended_so_far]
+    assert heard == [("hm:a", 1), ("hm:a", 2), ("hm:a", 3), ("hm:b", 1)]
+
+
+@check
 async def ends_a_subscription_with_a_history_at_once(world: World) -> None:
     broker, receiver = await history_broker(world, "h:end")
     broker.unsubscribe("h:end")

@@ -93,6 +93,16 @@ class Acknowledger:
         kept = _Kept(channel, event_id, payload, history, None)
         return self._publisher.publish(channel, event_id, payload, history).addCallback(self._keep, kept)
 
+    @property
+    def kept(self) -> int:
+        """Events that wait for a replica."""
+        return len(self._kept)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether events are refused because too many wait for a replica."""
+        return self._was_full or self._is_full(0)
+
     def publisher_up(self) -> None:
         """The publisher has a new connection: what is kept goes out again."""
         if self._kept:
@@ -134,6 +144,7 @@ class Acknowledger:
     def _forget(self, kept: _Kept) -> None:
         if self._kept.get((kept.channel, kept.event_id)) is kept:
             del self._kept[kept.channel, kept.event_id]
+            self._was_full = False
             self._kept_bytes -= len(kept.payload)
 
     def _went_again(self, _: Position | None, kept: _Kept) -> None:
@@ -166,7 +177,6 @@ class Acknowledger:
         asked.addCallback(self._looked)
 
     def _covered(self, _: None, answered: list[_Kept]) -> None:
-        self._was_full = False
         for kept in answered:
             self._forget(kept)
 

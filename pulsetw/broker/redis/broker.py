@@ -1,7 +1,7 @@
 """The broker on Redis: what both links together mean for readiness."""
 
 import random as _random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from attrs import evolve
 from twisted.internet.defer import Deferred, fail, gatherResults
@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from pulsetw.broker.redis.acknowledger import Acknowledger
+from pulsetw.broker.redis.advice import Advisor
 from pulsetw.broker.redis.endpoint import endpoint_of
 from pulsetw.broker.redis.heartbeat import Heartbeat
 from pulsetw.broker.redis.link import Link, LinkUse
@@ -18,7 +19,7 @@ from pulsetw.broker.redis.publisher import Publisher
 from pulsetw.broker.redis.reader import Reader
 from pulsetw.broker.redis.replies import ErrorReply
 from pulsetw.broker.redis.subscriber import Subscriber
-from pulsetw.catalogue.rule import History
+from pulsetw.catalogue.rule import Ack, History
 from pulsetw.errors import BrokerAway
 from pulsetw.interfaces import BrokerStatus, IBroker, IReceiver
 from pulsetw.model import Entry, Page, Position
@@ -41,6 +42,7 @@ class RedisBroker:
         options: RedisOptions,
         server_id: str,
         random: Callable[[], float] = _random.random,
+        acks: Collection[Ack] = (),
     ) -> None:
         """A broker that does nothing before `start`.
 
@@ -49,6 +51,7 @@ class RedisBroker:
             options: where Redis is, and the limits.
             server_id: names this server in Redis's keys and client list; no two servers have the same.
             random: from 0 to 1, for the jitter of waits, the names of heartbeats and the epochs of logs.
+            acks: what the rules of channels with a history ask for: where this Redis does not keep it, that is logged.
 
         Raises:
             ConfigError: the file of authorities cannot be used.
@@ -80,6 +83,7 @@ class RedisBroker:
         self._reader = Reader(self._publisher_link, options.prefix, lambda: _new_epoch(random))
         key = f"pulsetw:{options.prefix}hb:{server_id}:witness"
         self._acknowledger = Acknowledger(reactor, options, self._publisher, self._publisher_link, link, key)
+        self._advisor = Advisor(options, acks)
         self._heartbeat = Heartbeat(reactor, options, f"{int(random() * 2**48):x}", self._publisher.beat, self)
 
     def _hearing(self, speaking: LinkUse) -> LinkUse:
@@ -146,6 +150,8 @@ class RedisBroker:
             gave_up=self._has_given_up,
             round_trip_ms=self._round_trip_ms,
             last_round_trip=self._last_round_trip,
+            window_events=self._acknowledger.kept,
+            window_full=self._acknowledger.is_full,
         )
 
     # How each heartbeat ended: see `HeartbeatUser`.
@@ -191,6 +197,8 @@ class RedisBroker:
         self._refusal = ""
         self._acknowledger.publisher_up()
         self._heartbeat.publisher_up()
+        if self._publisher_link.connection is not None:
+            self._advisor.look(self._publisher_link.connection)
 
     def _publisher_down(self, _: str) -> None:
         self._publisher_ready = False

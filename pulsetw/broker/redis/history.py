@@ -13,6 +13,9 @@ ID_TTL_MS = 120_000
 META_TTL_MS = 3_600_000
 """For how long a reader finds the epoch again, at least."""
 
+# Nothing to a reader of JSON, and like nothing that writes JSON would put at its end.
+_COPY_END = b"\t \t\t "
+
 _LIVE_START, _LIVE_END = "pulsetw:{", "}:live"
 
 
@@ -39,12 +42,21 @@ def is_live(name: str) -> bool:
     return name.startswith(_LIVE_START) and name.endswith(_LIVE_END)
 
 
+def is_copy(message: bytes) -> bool:
+    """Whether what came on a channel's plain name is the copy of an entry of its log, made for strangers.
+
+    Every relay can tell, whatever its rules say and its links go through: it is in the message itself.
+    """
+    return message.endswith(_COPY_END)
+
+
 def publish_words(wire: str, event_id: str, payload: bytes, history: History, epoch: str) -> list[Word]:
     """The command that appends an event and pushes it; `epoch` counts where the channel has none."""
     key = f"pulsetw:{{{wire}}}:"
     keys = (f"{key}log", f"{key}meta", f"{key}id:{event_id}")
     size, age_ms = history.size, history.age_s * 1000
-    return ["EVAL", PUBLISH, 3, *keys, epoch, ID_TTL_MS, event_id, payload, size, age_ms, live_name(wire)]
+    copy = (wire, _COPY_END) if history.mirror else ()
+    return ["EVAL", PUBLISH, 3, *keys, epoch, ID_TTL_MS, event_id, payload, size, age_ms, live_name(wire), *copy]
 
 
 def sync_words(wire: str, position: Position | None, limit: int, epoch: str) -> list[Word]:

@@ -17,7 +17,7 @@ from pulsetw.broker.redis.options import RedisOptions
 from pulsetw.broker.redis.protocol import Connection, connection_class
 from pulsetw.broker.redis.replies import NoReply
 from pulsetw.broker.redis.sentinel import SentinelEndpoint
-from pulsetw.broker.redis.setup import SetUpFailed, set_up, unguarded
+from pulsetw.broker.redis.setup import SetUpFailed, set_up
 
 
 @frozen
@@ -190,16 +190,6 @@ class Link:
             self.reason = "no heartbeat came round yet"
             self._log.info("the {name} is connected to {url}", name=self._name, url=self._options.display_url)
             self._use.up()
-            if self._options.sentinels and self._name == "publisher":
-                Deferred.fromCoroutine(self._warn_if_unguarded(connection)).addErrback(self._stumbled)
-
-    async def _warn_if_unguarded(self, connection: Connection) -> None:
-        if await unguarded(connection):
-            self._log.warn(
-                "the master of {url} has replicas and min-replicas-to-write is 0: cut off from them it goes on taking"
-                " events, which are lost after the failover; set min-replicas-to-write 1 and min-replicas-max-lag 2",
-                url=self._options.display_url,
-            )
 
     def _not_set_up(self, failure: Failure, connection: Connection) -> None:
         if not failure.check(SetUpFailed, NoReply, CancelledError):

@@ -15,13 +15,29 @@ redis.call('PUBLISH', ARGV[3], ARGV[1])
 return ARGV[1]
 """
 
+# The branch of whoever runs the script. The replication id tells a promotion, also of a process that was master before;
+# the run id tells another process, also where a service shows one replication id for ever. Such a service may keep our
+# connections over a failover, so no relay can know better than the script. The ids cost 2 and 2.6 of 16.5 µs for a
+# publish; found by a pattern in place of plain text, 2 more.
+_BRANCH = """\
+local function id(section, name, length)
+  local text = redis.call('INFO', section)
+  local _, last = string.find(text, name, 1, true)
+  return last and string.match(string.sub(text, last + 1, last + length), '^%w*') or ''
+end
+local branch = id('replication', 'master_replid:', 8) .. id('server', 'run_id:', 6)
+if branch == '' then branch = 'unknown' end
+"""
+
+PROBE = _BRANCH + "return branch\n"
+
 # Reads meta: e = epoch, o = last offset, b = branches, "name:fork" with spaces between. The oldest branches go before
 # meta is longer than some 300 bytes.
-_BRANCHES = """\
+_BRANCHES = (
+    _BRANCH
+    + """\
 local meta = redis.call('HMGET', KEYS[2], 'e', 'o', 'b')
 local epoch, top, branches = meta[1], tonumber(meta[2] or nil), meta[3]
-local branch = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
-branch = string.sub(branch or 'unknown', 1, 10)
 local known = epoch and top and branches and string.match(branches, '([^ :]+):%d+$')
 local function int(number) return string.format('%.0f', number) end
 local function begin() epoch, top, branches = ARGV[1], 0, branch .. ':0' end
@@ -33,10 +49,12 @@ local function keep(ms)
   if redis.call('PTTL', KEYS[2]) < tonumber(ms) then redis.call('PEXPIRE', KEYS[2], ms) end
 end
 """
+)
 
 # KEYS: log, meta, the event's id. ARGV: an epoch if a new one is needed, how long the id is kept (ms), the event's id,
-# the payload, the log's size and age (ms), the name on which it is pushed. Answers "epoch branch offset". An id of
-# another epoch is as good as new: the log that had it is gone, and its readers were told.
+# the payload, the log's size and age (ms), the name on which it is pushed; if a copy is wanted, its name, and what
+# stands behind the payload there. Answers "epoch branch offset". An id of another epoch is as good as new: the log that
+# had it is gone, and its readers were told.
 PUBLISH = (
     """\
 local old = redis.call('GET', KEYS[3])
@@ -66,12 +84,14 @@ if not known or behind then
   end
 end
 if refused then return refused end
-local position = epoch .. ' ' .. branch .. ' ' .. int(top + 1)
-redis.call('HSET', KEYS[2], 'e', epoch, 'o', int(top + 1), 'b', branches)
+local offset = int(top + 1)
+local position = epoch .. ' ' .. branch .. ' ' .. offset
+redis.call('HSET', KEYS[2], 'e', epoch, 'o', offset, 'b', branches)
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 keep(math.max(ARGV[2], ARGV[6]))
 redis.call('SET', KEYS[3], position, 'PX', ARGV[2])
 redis.call('PUBLISH', ARGV[7], position .. ' ' .. #ARGV[3] .. ' ' .. ARGV[3] .. ARGV[4])
+if ARGV[8] then redis.call('PUBLISH', ARGV[8], ARGV[4] .. ARGV[9]) end
 return position
 """
 )

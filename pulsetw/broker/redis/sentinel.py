@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from pulsetw.broker.redis.options import RedisOptions
 from pulsetw.broker.redis.protocol import Connection, connection_class
-from pulsetw.broker.redis.replies import ErrorReply
+from pulsetw.broker.redis.replies import ErrorReply, NoReply
 
 Address = tuple[str, int]
 
@@ -107,7 +107,8 @@ class SentinelEndpoint:
         raise NoMaster(self._options.service, len(sentinels), last)
 
     async def _ask(self, sentinel: Address) -> Address:
-        connection: Any = await self._way_to(*sentinel).connect(_Questions(self._clock))
+        questions = _Questions(self._clock)
+        connection: Any = await self._way_to(*sentinel).connect(questions)
         try:
             user, password = self._options.sentinel_user, self._options.sentinel_password
             if user:
@@ -117,6 +118,8 @@ class SentinelEndpoint:
             answer = await connection.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._options.service)
         except ErrorReply as error:
             raise _Unfit(f"it answered {error.message}") from None
+        except NoReply:
+            raise _Unfit(questions.trouble) from None
         finally:
             connection.abort()
         return _address(answer)
@@ -139,11 +142,16 @@ def _address(answer: object) -> Address:
 
 
 class _Questions(Factory):
-    """Makes the short-lived connections to Sentinels, and owns them; what is asked on them fails by itself."""
+    """Makes the short-lived connection to a Sentinel, and owns it; what is asked on it fails by itself.
+
+    Attributes:
+        trouble: why the connection ended before it was answered, in words; "" = it has not.
+    """
 
     noisy = False
 
     def __init__(self, clock: IReactorTime) -> None:
+        self.trouble = ""
         self._clock = clock
 
     def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: ARG002, N802 -- Twisted's name
@@ -152,9 +160,11 @@ class _Questions(Factory):
     def pushed(self, push: list[Any]) -> None:
         """Nothing is subscribed to."""
 
-    def broken(self, connection: Connection, reason: str) -> None:  # noqa: ARG002 -- what was asked fails
+    def broken(self, connection: Connection, reason: str) -> None:
         """Ends it."""
+        self.trouble = reason
         connection.abort()
 
-    def lost(self, connection: Connection, why: Failure) -> None:
-        """What was asked fails by itself."""
+    def lost(self, connection: Connection, why: Failure) -> None:  # noqa: ARG002 -- there is only one
+        """Keeps the reason, such as a certificate that was refused: what was asked fails without one."""
+        self.trouble = self.trouble or f"the connection was lost: {why.getErrorMessage()}"

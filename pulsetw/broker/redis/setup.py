@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from pulsetw.broker.redis.options import RedisOptions
 from pulsetw.broker.redis.protocol import Connection, Word
-from pulsetw.broker.redis.replies import ErrorReply, NoReply
+from pulsetw.broker.redis.replies import ErrorReply
 
 OLDEST_VERSION = (7, 0)
 
@@ -70,21 +70,6 @@ def check_server(hello: Any) -> None:
     role = bytes(answer.get(b"role", b"")).decode("ascii", "replace")
     if role != "master":
         raise SetUpFailed(f"a master is needed, this Redis is a {role}")
-
-
-async def unguarded(connection: Connection) -> bool:
-    """Whether a master with replicas takes writes when none of them hears it: what it takes so a failover loses.
-
-    Where an ACL or anything else keeps the answer from us: False.
-    """
-    try:
-        info = await connection.ask("INFO", "replication")
-        setting = await connection.ask("CONFIG", "GET", "min-replicas-to-write")
-    except (ErrorReply, NoReply):
-        return False
-    found = re.search(rb"^connected_slaves:(\d+)", info, re.MULTILINE) if isinstance(info, bytes) else None
-    has_replicas = found is not None and int(found[1]) > 0
-    return has_replicas and setting == [b"min-replicas-to-write", b"0"]
 
 
 class _Asking:

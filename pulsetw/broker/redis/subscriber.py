@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
-from pulsetw.broker.redis.history import Unreadable, is_live, live_name, plain_name, read_push
+from pulsetw.broker.redis.history import Unreadable, is_copy, is_live, live_name, plain_name, read_push
 from pulsetw.broker.redis.protocol import Connection
 from pulsetw.broker.redis.setup import within
 from pulsetw.broker.redis.subscriptions import Subscriptions
@@ -159,7 +159,8 @@ class Subscriber:
         if not self._subscriptions.takes(by.decode(), channel):
             return
         if not is_live(channel):
-            self._received(name, payload)
+            if not is_copy(payload):
+                self._received(name, payload)
             return
         try:
             entry = read_push(payload)

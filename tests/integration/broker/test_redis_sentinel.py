@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest_twisted
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.integration.broker.world import RedisWorld
 from tests.integration.redis_server import RedisServer
@@ -35,7 +35,7 @@ async def test_killed_master(guarded: Guarded, world: RedisWorld) -> None:
     try:
         broker = world.make(guarded.url)
         receiver = await world.ready(broker, "a")
-        await until(lambda: any("min-replicas-to-write" in str(event.get("log_format")) for event in said))
+        await until(lambda: any("min-replicas-to-write" in formatEvent(event) for event in said))
     finally:
         globalLogPublisher.removeObserver(said.append)
     guarded.servers[0].stop()

@@ -17,6 +17,7 @@ class EmbeddedTests(SynchronousTestCase):
             ("auth.api_keys[0]", lambda: AuthSettings(api_keys=("",))),
             ('channels."a b"', lambda: Config(channels={"a b": Rule()})),
             ('channels."a".history_age_s', lambda: Config(channels={"a": Rule(history_age_s=5)})),
+            ('channels."a".mirror', lambda: Config(channels={"a": Rule(mirror=True)})),
             ('channels."a".strict', lambda: Config(channels={"a": Rule(history_size=1, ack="window", strict=False)})),
         ):
             self.assertEqual(self.assertRaises(ConfigError, make).key, key)

@@ -71,7 +71,15 @@ class PublicHealthTests(SynchronousTestCase):
 class BrokerDocumentTests(SynchronousTestCase):
     def test_what_is_known(self):
         status = BrokerStatus(
-            "redis://db", True, False, "lost", reconnect_attempts=3, round_trip_ms=0.43219, last_round_trip=99.88
+            "redis://db",
+            True,
+            False,
+            "lost",
+            reconnect_attempts=3,
+            round_trip_ms=0.43219,
+            last_round_trip=99.88,
+            window_events=10_000,
+            window_full=True,
         )
         self.assertEqual(
             broker_document(status, 100.0),
@@ -83,6 +91,8 @@ class BrokerDocumentTests(SynchronousTestCase):
                 "gaveUp": False,
                 "roundTripMs": 0.432,
                 "ageMs": 120,
+                "windowEvents": 10_000,
+                "windowFull": True,
             },
         )
 

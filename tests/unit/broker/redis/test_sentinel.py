@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectionDone
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
@@ -100,6 +100,23 @@ class SentinelEndpointTests(SynchronousTestCase):
         self.assertIn("none of the 3 Sentinels", str(error))
         self.assertIn("c:26379: it answered ERR unknown", str(error))
         self.assertNotIn("hush", str(error))
+
+    def test_why_no_answer_came(self) -> None:
+        """The error says it in words: TLS refuses certificates this way, and others speak something else."""
+        cases = {
+            "the connection was lost: Connection was closed": b"",
+            "does not speak Redis's protocol": b"nonsense\r\n",
+        }
+        for words, said in cases.items():
+            with self.subTest(words):
+                self.setUp()
+                self.sentinels["a"].is_down = self.sentinels["b"].is_down = True
+                self.sentinels["c"].answer = said
+                connected = self.connect()
+                for client in self.sentinels["c"].clients:
+                    client.end(ConnectionDone())
+                self.clock.pump()
+                self.assertIn(words, str(self.failureResultOf(connected, NoMaster).value))
 
     def test_cancelled_while_it_asks(self) -> None:
         """Nobody else is asked, and nothing is left."""
