@@ -273,6 +273,8 @@ class LifeTests(ManagerTests):
                 "waiting_publishes": 0,
                 "outbox_events": 0,
                 "outbox_dropped": 0,
+                "window_events": 0,
+                "window_full": False,
                 "broker": "fake://",
             },
         )
