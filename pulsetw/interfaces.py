@@ -278,11 +278,12 @@ class IConnection(Interface):
         """The connection is gone; the last call."""
 
 
-@frozen
+@frozen(eq=False)
 class Wire:
     """How publications look on a kind of connection: its dialect, in its transport's frames.
 
-    Connections of one kind share one object, so that a publication is encoded once for all of them.
+    Connections of one kind share one object, so that a publication is encoded once for all of them; it is told apart
+    from others by what it is.
 
     Attributes:
         dialect: decodes commands, encodes all that a client is told.

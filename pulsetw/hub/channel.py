@@ -82,6 +82,11 @@ class Channel:
     def __len__(self) -> int:
         return len(self._subscribers)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether a publication is of use to anybody, now or later."""
+        return self.has_history or bool(self._subscribers)
+
     def __iter__(self) -> Iterator[Connection]:
         return iter(self._subscribers)
 
@@ -159,7 +164,7 @@ class Channel:
                 self._fan_out = None
                 self._reached()
                 self._trim()
-            if is_over():
+            if not self.is_flushed and is_over():
                 break
         return deliveries
 
@@ -363,10 +368,11 @@ class Channel:
         """Forgets what nobody needs, and what does not fit."""
         needed = self._ring.first
         if not self.has_history:
-            end = self._ring.end if self._fan_out is None else self._fan_out.start
-            needed = min((cursor.number for cursor in self._subscribers.behind.values()), default=end)
-            if self._slow == "latest" and self._subscribers.behind:
-                needed = max(needed, self._ring.end - 1)
+            needed = self._ring.end if self._fan_out is None else self._fan_out.start
+            if self._subscribers.behind:
+                needed = min(needed, *(cursor.number for cursor in self._subscribers.behind.values()))
+                if self._slow == "latest":
+                    needed = max(needed, self._ring.end - 1)
         is_less = self._ring.trim(needed, self._max_bytes + self._more_bytes)
         if is_less and self._slow == "disconnect":
             for connection, cursor in tuple(self._subscribers.behind.items()):

@@ -1,6 +1,5 @@
 """New items of a channel on their way to those who stood at its end."""
 
-from collections import deque
 from collections.abc import Sequence
 
 from pulsetw.hub.choice import Choice
@@ -43,9 +42,12 @@ class FanOut:
         self._subscribers = subscribers
         self._choice = choice
         self._is_for_all = choice.is_for_all(items)
-        self._encoded = {wire: [ring.encode(item, wire) for item in items] for wire in subscribers.current}
-        self._waiting = deque((wire, list(group)) for wire, group in subscribers.current.items())
-        self._left: set[Connection] = set()
+        self._waiting = [
+            (wire, list(group), [ring.encode(item, wire) for item in items])
+            for wire, group in subscribers.current.items()
+            if group
+        ]
+        self._left: set[Connection] | None = None
 
     @property
     def is_done(self) -> bool:
@@ -54,25 +56,25 @@ class FanOut:
 
     def leave(self, connection: Connection) -> None:
         """It gets nothing any more, even if it comes back."""
+        if self._left is None:
+            self._left = set()
         self._left.add(connection)
 
     def go_on(self, is_over: IsOver) -> int:
         """Sends until it is over; the number of deliveries: items times subscribers."""
         reached = 0
         while self._waiting:
-            wire, connections = self._waiting[0]
-            data = b"".join(self._encoded[wire])
+            wire, connections, encoded = self._waiting[-1]
+            data = encoded[0] if len(encoded) == 1 else b"".join(encoded)
             while connections:
                 piece = connections[-_PIECE:]
                 del connections[-_PIECE:]
-                if self._left:
+                if self._left is not None:
                     piece = [connection for connection in piece if connection not in self._left]
-                reached += self._send(piece, data) if self._is_for_all else self._send_chosen(piece, wire)
+                reached += self._send(piece, data) if self._is_for_all else self._send_chosen(piece, wire, encoded)
                 if connections and is_over():
                     return reached * len(self._items)
-            self._waiting.popleft()
-            if is_over():
-                break
+            self._waiting.pop()
         return reached * len(self._items)
 
     def _send(self, piece: list[Connection], data: bytes) -> int:
@@ -85,11 +87,11 @@ class FanOut:
             reached += 1
         return reached
 
-    def _send_chosen(self, piece: list[Connection], wire: Wire) -> int:
+    def _send_chosen(self, piece: list[Connection], wire: Wire, encoded: list[bytes]) -> int:
         """As `_send`, where not all is for everybody."""
         reached = 0
         group = self._subscribers.current.get(wire, {})
-        numbered = list(zip(self._items, self._encoded[wire], strict=True))
+        numbered = list(zip(self._items, encoded, strict=True))
         for connection in piece:
             if connection.is_choked:
                 self._subscribers.fall_behind(connection, self.start, self._stood)

@@ -12,12 +12,14 @@ class Following:
 
     Attributes:
         channel: its log and its subscribers.
+        is_for_all: whether its events go to all subscribers: it has no audience.
         holds: how many need it for now, besides its subscribers.
     """
 
-    def __init__(self, channel: Channel, source: IChannels, follower: IFollower) -> None:
+    def __init__(self, channel: Channel, source: IChannels, follower: IFollower, *, is_for_all: bool) -> None:
         """Not following yet."""
         self.channel = channel
+        self.is_for_all = is_for_all
         self.holds = 0
         self._source = source
         self._follower = follower

@@ -135,18 +135,20 @@ class Hub:
 
     def publication(self, publication: Publication) -> None:
         """See `IFollower.publication`."""
-        channel = self._catalogue.channel(publication.channel)
-        if channel.audience is Audience.USER:
-            self._personal.append((publication, channel.user_of(publication.event)))
-            self._slices.add(None, self._push_some)
-        elif channel.audience is Audience.ALL:
-            following = self._channels.get(publication.channel)
-            if following is not None and (len(following.channel) or following.channel.has_history):
-                following.channel.append(publication)
-                if following.channel.is_full:
-                    self._flush(following.channel, never)
+        following = self._channels.get(publication.channel)
+        if following is not None and following.is_for_all:
+            channel = following.channel
+            if channel.is_wanted:
+                channel.append(publication)
+                if channel.is_full:
+                    self._flush(channel, never)
                 else:
-                    self._slices.add(following.channel, self._flush)
+                    self._slices.add(channel, self._flush)
+            return
+        declared = self._catalogue.channel(publication.channel)
+        if declared.audience is Audience.USER:
+            self._personal.append((publication, declared.user_of(publication.event)))
+            self._slices.add(None, self._push_some)
 
     def past(self, channel: str, publications: Sequence[Publication]) -> None:
         """See `IFollower.past`."""
@@ -349,7 +351,8 @@ class Hub:
                 slow=rule.slow,
                 reload_after_ms=self._reloading.after_ms,
             )
-            following = self._channels[name] = Following(channel, self._source, self)
+            is_for_all = self._catalogue.channel(name).audience is Audience.ALL
+            following = self._channels[name] = Following(channel, self._source, self, is_for_all=is_for_all)
             following.begin()
         return following
 

@@ -72,8 +72,11 @@ class Slices:
         if not self._jobs:
             return
         key, work = self._jobs.popitem(last=False)
-        is_done = True
-        with self._log.failureHandler("A job of the hub failed"):
+        try:
             is_done = work(key, is_over)
-        if not is_done:
-            self._jobs.setdefault(key, work)
+        except Exception:  # noqa: BLE001 -- the others have to go on
+            # Not by a failureHandler: it makes a logger each time, which costs as much as a small job.
+            self._log.failure("A job of the hub failed")
+        else:
+            if not is_done:
+                self._jobs.setdefault(key, work)

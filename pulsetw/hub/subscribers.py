@@ -25,6 +25,9 @@ class Subscribers:
     def __len__(self) -> int:
         return len(self.behind) + sum(len(group) for group in self.current.values())
 
+    def __bool__(self) -> bool:
+        return bool(self.behind) or any(self.current.values())
+
     def __iter__(self) -> Iterator[Connection]:
         yield from self.at_end()
         yield from tuple(self.behind)
