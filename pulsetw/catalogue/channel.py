@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
+from msgspec.structs import replace
 
 from pulsetw.catalogue.names import check_name, check_pattern, is_pattern
 from pulsetw.codec import AnyObject, Member, Shape, text_of
@@ -97,7 +98,7 @@ class Channel:
             UnknownEventType: the channel takes no events of this type.
             EventError: names the member of the data that is wrong and what was expected.
         """
-        prepared = evolve(event, data=self._shape(event).encode(event.data, event.type))
+        prepared = replace(event, data=self._shape(event).encode(event.data, event.type))
         self.user_of(prepared)
         return prepared
 
@@ -114,7 +115,7 @@ class Channel:
     def typed(self, event: Event) -> Event:
         """The checked event with its data as attrs instance, or as plain types where no class describes it."""
         shape = self._shapes.get(event.type, self._other) or _ANY_OBJECT
-        return evolve(event, data=shape.decode(text_of(event)))
+        return replace(event, data=shape.decode(text_of(event)))
 
     def user_of(self, event: Event) -> str:
         """The user that an event is meant for, its data JSON text; "" where the channel's audience is no single user.

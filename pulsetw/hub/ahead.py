@@ -7,35 +7,36 @@ from pulsetw.model import Lineage, Position
 
 
 class Ahead:
-    """How far each of them has read; most channels have none."""
+    """How far each of them has read.
+
+    Attributes:
+        places: by subscriber; most channels have none.
+    """
 
     def __init__(self) -> None:
-        self._places: dict[Connection, Position] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._places)
+        self.places: dict[Connection, Position] = {}
 
     def add(self, connection: Connection, position: Position) -> None:
         """It has read up to here."""
-        self._places[connection] = position
+        self.places[connection] = position
 
     def remove(self, connection: Connection) -> None:
         """Forgets a subscriber."""
-        self._places.pop(connection, None)
+        self.places.pop(connection, None)
 
     def clear(self) -> None:
         """What they have read is of a log that is no more."""
-        self._places.clear()
+        self.places.clear()
 
     def has_had(self, connection: Connection, position: Position) -> bool:
         """Whether it got what stands there from another server."""
-        place = self._places.get(connection)
+        place = self.places.get(connection)
         return place is not None and position.offset <= place.offset
 
     def reached(self, position: Position, behind: Container[Connection]) -> None:
         """The log came so far here, and so did all subscribers but those behind."""
-        self._places = {
-            each: place for each, place in self._places.items() if each in behind or place.offset > position.offset
+        self.places = {
+            each: place for each, place in self.places.items() if each in behind or place.offset > position.offset
         }
 
     def moved(self, lineage: Lineage) -> list[tuple[Connection, Position]]:
@@ -44,7 +45,7 @@ class Ahead:
         Returns:
             Who they are, and how far they had read.
         """
-        dead = [(each, place) for each, place in self._places.items() if lineage.start_of(place) != place.offset]
+        dead = [(each, place) for each, place in self.places.items() if lineage.start_of(place) != place.offset]
         for connection, _ in dead:
-            del self._places[connection]
+            del self.places[connection]
         return dead

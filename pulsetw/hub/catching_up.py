@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from pulsetw.catalogue.rule import Slow
 from pulsetw.hub.choice import Choice
@@ -102,4 +102,4 @@ class CatchingUp:
 def _before(item: Item) -> Position | None:
     """The place before a publication."""
     position = item.position
-    return None if position is None else evolve(position, offset=position.offset - 1)
+    return None if position is None else position.before

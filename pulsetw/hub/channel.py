@@ -106,7 +106,7 @@ class Channel:
             last: without `since`, so many of the newest publications come first.
         """
         if self._fan_out is None and self._new:
-            self._fan_out = self._begin_fan_out()
+            self._begin_fan_out()
         here = self._flushed
         if since is not None:
             begins = resume(self._ring, self._lineage, here, self._top, since, self._branches.doubtful(since))
@@ -157,14 +157,14 @@ class Channel:
             The number of deliveries: publications times subscribers.
         """
         deliveries = 0
-        while not self.is_flushed:
-            fan_out = self._fan_out = self._fan_out or self._begin_fan_out()
+        while self._new or self._fan_out is not None:
+            fan_out = self._fan_out or self._begin_fan_out()
             deliveries += fan_out.go_on(is_over)
-            if fan_out.is_done:
+            if not fan_out.waiting:
                 self._fan_out = None
                 self._reached()
                 self._trim()
-            if not self.is_flushed and is_over():
+            if (self._new or self._fan_out is not None) and is_over():
                 break
         return deliveries
 
@@ -337,11 +337,12 @@ class Channel:
         stood, self._flushed = self._flushed, self._position
         new, self._new, self._new_bytes = self._new, [], 0
         items = [self._ring.add(publication) for publication in new]
-        return FanOut(self._ring, items, stood, self._subscribers, self._choice)
+        self._fan_out = FanOut(self._ring, items, stood, self._subscribers, self._choice)
+        return self._fan_out
 
     def _reached(self) -> None:
         """All but those behind have come to the ring's end."""
-        if self._choice.ahead and self._flushed is not None and self._fan_out is None:
+        if self._choice.ahead.places and self._flushed is not None and self._fan_out is None:
             self._choice.ahead.reached(self._flushed, self._subscribers.behind)
 
     def _owe(self, connection: Connection, notice: Notice) -> None:

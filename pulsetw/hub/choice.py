@@ -27,7 +27,12 @@ class Choice:
 
     def is_for_all(self, items: Iterable[Item]) -> bool:
         """Whether all of them are for everybody."""
-        return not self.ahead and not any(item.firsts or _excludes(item) for item in items)
+        if self.ahead.places:
+            return False
+        for item in items:  # noqa: SIM110 -- `all` costs more than the loop, and most often there is one
+            if item.firsts or (item.publication is not None and item.publication.exclude):
+                return False
+        return True
 
     def is_for(self, connection: Connection, joined: int, item: Item) -> bool:
         """Whether an item is a publication for this subscriber, which began at the item `joined`."""
@@ -35,10 +40,6 @@ class Choice:
         if publication is None or (publication.exclude and publication.exclude == connection.client):
             return False
         position = publication.position
-        if self.ahead and position is not None and self.ahead.has_had(connection, position):
+        if self.ahead.places and position is not None and self.ahead.has_had(connection, position):
             return False
         return not self.unsent.has_had(connection, joined, item.firsts)
-
-
-def _excludes(item: Item) -> bool:
-    return item.publication is not None and bool(item.publication.exclude)

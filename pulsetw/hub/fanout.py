@@ -22,7 +22,10 @@ class FanOut:
 
     Attributes:
         start: the number of the first item.
+        waiting: who has not been reached, with what it gets: by kind of connection.
     """
+
+    __slots__ = ("_choice", "_is_for_all", "_items", "_left", "_stood", "_subscribers", "start", "waiting")
 
     def __init__(
         self, ring: Ring, items: Sequence[Item], stood: Position | None, subscribers: Subscribers, choice: Choice
@@ -42,17 +45,12 @@ class FanOut:
         self._subscribers = subscribers
         self._choice = choice
         self._is_for_all = choice.is_for_all(items)
-        self._waiting = [
+        self.waiting = [
             (wire, list(group), [ring.encode(item, wire) for item in items])
             for wire, group in subscribers.current.items()
             if group
         ]
         self._left: set[Connection] | None = None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether everybody was reached."""
-        return not self._waiting
 
     def leave(self, connection: Connection) -> None:
         """It gets nothing any more, even if it comes back."""
@@ -63,8 +61,8 @@ class FanOut:
     def go_on(self, is_over: IsOver) -> int:
         """Sends until it is over; the number of deliveries: items times subscribers."""
         reached = 0
-        while self._waiting:
-            wire, connections, encoded = self._waiting[-1]
+        while self.waiting:
+            wire, connections, encoded = self.waiting[-1]
             data = encoded[0] if len(encoded) == 1 else b"".join(encoded)
             while connections:
                 piece = connections[-_PIECE:]
@@ -74,7 +72,7 @@ class FanOut:
                 reached += self._send(piece, data) if self._is_for_all else self._send_chosen(piece, wire, encoded)
                 if connections and is_over():
                     return reached * len(self._items)
-            self._waiting.pop()
+            self.waiting.pop()
         return reached * len(self._items)
 
     def _send(self, piece: list[Connection], data: bytes) -> int:

@@ -1,6 +1,6 @@
 """Where the events of a subscriber begin that comes back, or comes late."""
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from pulsetw.hub.ring import Ring
 from pulsetw.model import Lineage, Notice, Position
@@ -63,7 +63,7 @@ def newest(ring: Ring, here: Position | None, count: int) -> Beginning:
     if number == ring.end:
         return Beginning(number, here)
     position = ring[number].position
-    return Beginning(number, None if position is None else evolve(position, offset=position.offset - 1))
+    return Beginning(number, None if position is None else position.before)
 
 
 def lacks(

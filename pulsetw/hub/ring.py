@@ -8,7 +8,8 @@ back from the broker: it stands before the first item, and numbers that were use
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 
-from attrs import define, evolve, field
+from attrs import evolve
+from msgspec import Struct, field
 
 from pulsetw.codec import text_of
 from pulsetw.interfaces import Wire
@@ -22,9 +23,8 @@ _MAX_FIRSTS = 8
 _MAX_LOCAL = 10_000
 
 
-@define(eq=False)
-class Item:
-    """One place of the ring; without publication and notice it is dead.
+class Item(Struct, eq=False):
+    """One place of the ring; without publication and notice it is dead. There is one for each message.
 
     Attributes:
         number: its place.
@@ -39,7 +39,7 @@ class Item:
     notice: Notice | None = None
     id: str = ""
     firsts: tuple[int, ...] = ()
-    encoded: dict[Wire, bytes] = field(factory=dict)
+    encoded: dict[Wire, bytes] = field(default_factory=dict)
     size: int = ITEM_BYTES
 
     @property
@@ -99,10 +99,9 @@ class Ring:
     def add(self, publication: Publication) -> Item:
         """Appends a publication; nothing is encoded."""
         event, position = publication.event, publication.position
-        item = Item(self.end, publication)
-        item.size += len(text_of(event))
+        item = Item(self.end, publication, size=ITEM_BYTES + len(text_of(event)))
         if position is not None and self.floor is None:
-            self.floor = evolve(position, offset=position.offset - 1)
+            self.floor = position.before
         if position is not None or publication.degraded:
             item.id = event.id
             self._look_for_first(item)

@@ -38,9 +38,12 @@ class Memory(Generic[K]):
     def used(self, keeper: K) -> None:
         """A keeper has something new, or was of use."""
         size = keeper.kept_bytes
-        self.bytes += size - self._sizes.get(keeper, 0)
-        self._sizes[keeper] = size
-        self._sizes.move_to_end(keeper)
+        before = self._sizes.get(keeper)
+        if size != before:
+            self.bytes += size - (before or 0)
+            self._sizes[keeper] = size
+        if before is not None:
+            self._sizes.move_to_end(keeper)
         while self.bytes > self._max_bytes and self._sizes:
             idlest, size = self._sizes.popitem(last=False)
             self.bytes -= size

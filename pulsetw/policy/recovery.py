@@ -23,6 +23,7 @@ from collections import OrderedDict, deque
 from sys import getsizeof
 
 from attrs import define, field, frozen
+from msgspec import Struct
 
 from pulsetw.model import UNKNOWN_BRANCH, Entry, Lineage, Notice, Page, Position, Reason
 
@@ -53,9 +54,8 @@ class Ask:
     position: Position | None
 
 
-@frozen
-class Deliver:
-    """Gives an entry to everybody.
+class Deliver(Struct, frozen=True):
+    """Gives an entry to everybody. There is one for each message: see `pulsetw.model`.
 
     Attributes:
         entry: the next of the log.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
@@ -130,7 +130,7 @@ class PubSubManager:
         """
         event = as_event(event)
         if isinstance(event.data, Mapping) and "playerId" not in event.data:
-            event = evolve(event, data={**event.data, "playerId": player_id})
+            event = replace(event, data={**event.data, "playerId": player_id})
         named = (
             event.data.get("playerId") if isinstance(event.data, Mapping) else getattr(event.data, "player_id", None)
         )

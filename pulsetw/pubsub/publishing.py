@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -127,7 +128,7 @@ class Publishing:
             if not isinstance(name, str) or len(name) > MAX_NAME_CHARACTERS:
                 raise EventError("", member, f"Expected a text of at most {MAX_NAME_CHARACTERS} characters")
         prepared = self._catalogue.channel(channel).prepare(event)
-        return evolve(
+        return replace(
             prepared,
             timestamp=event.timestamp or self._now_ms(),
             server_id=event.server_id or self._server_id,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
-from attrs import evolve
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -90,7 +90,7 @@ class Reception:
             self._local[name, publication.event.id] = None
             if len(self._local) > _MAX_LOCAL:
                 self._local.popitem(last=False)
-            self._accept(channel, evolve(publication, degraded=True), is_declared)
+            self._accept(channel, replace(publication, degraded=True), is_declared)
 
     def entry(self, name: str, entry: Entry, *, again: bool) -> None:
         """The next entry of a channel's log; see `pulsetw.pubsub.recovery.Recipient`."""
@@ -184,8 +184,8 @@ class Reception:
         else:
             event = publication.event
             if not event.id or not event.timestamp:
-                event = evolve(event, id=event.id or self._new_id(), timestamp=event.timestamp or self._now_ms())
-                publication = evolve(publication, event=event)
+                event = replace(event, id=event.id or self._new_id(), timestamp=event.timestamp or self._now_ms())
+                publication = replace(publication, event=event)
             return channel, publication, is_declared
         return None
 
@@ -236,7 +236,7 @@ class Reception:
         try:
             for derived in channel.derive(channel.typed(event)):
                 target = self._catalogue.channel(derived.channel)
-                made = evolve(event, type=event_type(type(derived.data)), data=derived.data, id=derived.id, tags=None)
+                made = replace(event, type=event_type(type(derived.data)), data=derived.data, id=derived.id, tags=None)
                 self._give(target, Publication(derived.channel, target.prepare(made)))
         except Exception:  # noqa: BLE001 -- an application's function; the events after this one must come all the same
             self._failed("derived", channel.name, Failure())
@@ -290,4 +290,4 @@ class Reception:
 
 def _dropped(place: Position) -> Notice:
     """What is told of an entry that cannot be given on."""
-    return Notice("dropped", evolve(place, offset=place.offset - 1), place)
+    return Notice("dropped", place.before, place)

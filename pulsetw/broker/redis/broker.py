@@ -232,14 +232,19 @@ class RedisBroker:
         self._heartbeat.came_round(token)
 
     def _received(self, channel: str, payload: bytes) -> None:
+        # Here and below not by a failureHandler: it makes a logger each time.
         if self._receiver is not None:
-            with self._log.failureHandler("the receiver failed"):
+            try:
                 self._receiver.received(channel, payload)
+            except Exception:  # noqa: BLE001 -- the messages after this one have to come
+                self._log.failure("the receiver failed")
 
     def _appended(self, channel: str, entry: Entry) -> None:
         if self._receiver is not None:
-            with self._log.failureHandler("the receiver failed"):
+            try:
                 self._receiver.appended(channel, entry)
+            except Exception:  # noqa: BLE001 -- as above
+                self._log.failure("the receiver failed")
 
     def _tell(self) -> None:
         ready = self._publisher_ready and self._subscriber_ready

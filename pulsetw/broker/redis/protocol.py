@@ -98,13 +98,22 @@ def connection_class() -> Callable[[IReactorTime, Owner, bool], Connection]:
 
         def dataReceived(self, data: bytes, unpause: bool = False) -> None:  # noqa: N802
             try:
-                super().dataReceived(data, unpause)
+                if self._subscribes:
+                    self._read(data)
+                else:
+                    super().dataReceived(data, unpause)
             except txredisapi.InvalidData:
                 self._owner.broken(self, "what answers there does not speak Redis's protocol")
 
         def connectionLost(self, why: Failure) -> None:  # noqa: N802
             self._owner.lost(self, why)
             super().connectionLost(why)
+
+        def _read(self, data: bytes) -> None:
+            # As txredisapi does it, without a look for transactions and numbers in each message: 0.4 µs for 1.7.
+            self._reader.feed(data)
+            while (reply := self._reader.gets()) is not False:
+                self.replyReceived(reply)
 
         def replyReceived(self, reply: object) -> None:  # noqa: N802
             # Not SubscriberProtocol's own: it lets the first of several acknowledgements answer the next command.

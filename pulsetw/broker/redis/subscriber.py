@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from attrs import frozen
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
@@ -17,6 +18,28 @@ from pulsetw.model import Entry
 
 # Subscribed at once; Redis and this side together take a few milliseconds for so many.
 _PIECE_NAMES = 1000
+
+
+# Where a pattern is subscribed to, strangers choose the names.
+_MAX_WAYS = 50_000
+
+
+@frozen
+class _Way:
+    """Where messages of one name go.
+
+    Attributes:
+        name: the channel; "" = to nobody.
+        is_live: they are entries of its log.
+        is_probe: they are heartbeats that have come round.
+    """
+
+    name: str = ""
+    is_live: bool = False
+    is_probe: bool = False
+
+
+_NOWHERE = _Way()
 
 
 class Subscriber:
@@ -58,6 +81,8 @@ class Subscriber:
         self._missing: set[str] = set()  # names whose acknowledgement `_prepared` waits for
         self._prepared: Deferred[None] | None = None
         self._connection: Connection | None = None
+        # Where messages go, by the name that Redis sent them for and the one where they were published.
+        self._ways: dict[tuple[bytes, bytes], _Way] = {}
         self._take: dict[bytes, Callable[..., None]] = {
             b"message": self._message,
             b"pmessage": self._pattern_message,
@@ -73,6 +98,7 @@ class Subscriber:
         wires = [wire, live_name(wire)] if history else [wire]
         new = [each for each in wires if each not in self._subscriptions.wanted]
         if new:
+            self._ways.clear()
             self._subscriptions.wanted.update(new)
             self._send(True, new)
         elif self._stands(wire):
@@ -86,6 +112,7 @@ class Subscriber:
         wire = self._prefix + name
         wires = self._wires(wire)
         if wires:
+            self._ways.clear()
             self._subscriptions.wanted.difference_update(wires)
             self._send(False, wires)
         self._fire(wire)
@@ -117,6 +144,7 @@ class Subscriber:
     def forget_connection(self) -> None:
         """The connection cannot be used any more."""
         self._connection = None
+        self._ways.clear()
         self._due_since.clear()
         self._subscriptions.forget_connection()
 
@@ -144,29 +172,38 @@ class Subscriber:
         self._deliver(pattern, channel, payload)
 
     def _deliver(self, by: bytes, wire: bytes, payload: bytes) -> None:
+        way = self._ways.get((by, wire))
+        if way is None:
+            if len(self._ways) >= _MAX_WAYS:
+                self._ways.clear()
+            way = self._ways[by, wire] = self._find_way(by, wire)
+        if way.is_live:
+            try:
+                entry = read_push(payload)
+            except Unreadable:
+                return  # a stranger's
+            self._appended(way.name, entry)
+        elif way.name:
+            if not is_copy(payload):
+                self._received(way.name, payload)
+        elif way.is_probe:
+            self._came_round(payload)
+
+    def _find_way(self, by: bytes, wire: bytes) -> "_Way":
+        """As the subscriptions are now."""
         try:
             channel = wire.decode()
         except UnicodeDecodeError:
-            return  # a stranger's: no channel has such a name
+            return _NOWHERE  # a stranger's: no channel has such a name
         if channel == self._probe:
-            if by == wire:
-                self._came_round(payload)
-            return
+            return _Way(is_probe=by == wire)
         plain = plain_name(channel)
         name = plain[len(self._prefix) :]
         if plain.startswith(RESERVED) or name.startswith(RESERVED) or "}" in plain:
-            return
+            return _NOWHERE
         if not self._subscriptions.takes(by.decode(), channel):
-            return
-        if not is_live(channel):
-            if not is_copy(payload):
-                self._received(name, payload)
-            return
-        try:
-            entry = read_push(payload)
-        except Unreadable:
-            return  # a stranger's
-        self._appended(name, entry)
+            return _NOWHERE
+        return _Way(name, is_live=is_live(channel))
 
     def _subscribed(self, wire: bytes, _: int) -> None:
         name = wire.decode()
@@ -183,6 +220,7 @@ class Subscriber:
             self._acknowledged(wire.decode(), subscribed=False)
 
     def _acknowledged(self, name: str, *, subscribed: bool) -> None:
+        self._ways.clear()
         self._heard_at = self._clock.seconds()
         if self._due_since:
             self._due_since.popleft()

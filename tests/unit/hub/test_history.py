@@ -72,7 +72,7 @@ class ComingBackTests(HistoryTests):
         ahead, begins = self.join(ONE.at(3))
         self.publish(2, 3, 4)
         self.assertEqual((begins.position, begins.gap, ahead.got), (ONE.at(3), None, ["4"]))
-        self.assertFalse(self.channel._choice.ahead)
+        self.assertFalse(self.channel._choice.ahead.places)
 
     def test_a_place_on_a_dead_branch_is_recovered_from_the_fork(self):
         """What it had read after the fork may be wrong."""
