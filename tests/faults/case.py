@@ -2,9 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
-from attrs import define, field
+from attrs import define
 
-from pulsetw.catalogue.rule import Ack
+from pulsetw.catalogue import Rule
+from pulsetw.catalogue.rule import Ack, Outage
+from tests.faults.ledger import Verdict
 from tests.faults.world import World
 from tests.integration.proxy import Proxy
 from tests.integration.redis_server import RedisServer
@@ -44,22 +46,28 @@ class Case:
         kind: what is broken; each kind has a control.
         run: breaks it, and mends it where it does not mend itself.
         redis: settings of redis-server.
-        history: the channel's `history_size`.
+        rule: the channel's.
         is_short: whether it is part of `make test`.
-        ack: the channel's rule.
         replica: whether the master has one.
         guarded: whether the relays find their master through Sentinel.
+        proxied: whether clients come through proxies; then the relays ping them every two seconds.
+        keeps_all: whether everything has to come, so that even what is told is too much.
     """
 
     name: str
     kind: str
     run: Break
-    redis: dict[str, str] = field(factory=dict)
-    history: int = 20_000
-    is_short: bool = False
-    ack: Ack = "fast"
-    replica: bool = False
-    guarded: bool = False
+    redis: dict[str, str]
+    rule: Rule
+    is_short: bool
+    replica: bool
+    guarded: bool
+    proxied: bool
+    keeps_all: bool
+
+    def accepts(self, verdict: Verdict) -> bool:
+        """Whether the run is as it should be."""
+        return verdict.is_clean and not (self.keeps_all and verdict.told)
 
 
 CASES: list[Case] = []
@@ -70,14 +78,19 @@ def case(
     kind: str,
     *,
     short: bool = False,
+    # More than a run publishes: the cases that need a short one ask for it.
     history: int = 20_000,
     ack: Ack = "fast",
+    outage: Outage = "fail",
     replica: bool = False,
     guarded: bool = False,
+    proxied: bool = False,
+    keeps_all: bool = False,
     **redis: str,
 ) -> Callable[[Break], Break]:
     def add(run: Break) -> Break:
-        CASES.append(Case(name, kind, run, redis, history, short, ack, replica, guarded))
+        rule = Rule(history_size=history, ack=ack, outage=outage)
+        CASES.append(Case(name, kind, run, redis, rule, short, replica, guarded, proxied, keeps_all))
         return run
 
     return add

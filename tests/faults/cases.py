@@ -1,12 +1,17 @@
-"""What is broken, one case after the other; RECOVERY's list for one Redis, relays and clients."""
+"""What is broken, one case after the other; RECOVERY's list for one Redis, relays and clients.
+
+Failovers are in `failovers`.
+"""
 
 import signal
 
 from twisted.internet.threads import deferToThread
 
+from pulsetw.errors import DisconnectCode
 from tests.faults.case import Setting, case
 from tests.faults.listeners import CHANNEL
 from tests.integration.proxy import DOWN, UP
+from tests.integration.waiting import until
 
 LOG = f"pulsetw:{{{CHANNEL}}}:log"
 META = f"pulsetw:{{{CHANNEL}}}:meta"
@@ -171,108 +176,6 @@ async def clients_gone(at: Setting) -> None:
         await at.world.rest(0.5)
 
 
-async def _lose_moment(at: Setting) -> None:
-    """The replica hears nothing for 1.5 s, then the master dies, and the replica takes its place.
-
-    What is published in the second half of that time reaches no relay, so that it is really lost with the master. The
-    old master comes back, empty, as its replica.
-    """
-    assert at.replica is not None
-    at.replication.silent |= {UP, DOWN}
-    await at.world.rest(0.8)
-    for pair in at.proxy.subscribers():
-        pair.silent |= {UP, DOWN}
-    await at.world.rest(0.7)
-    at.redis.stop()
-    at.replica.ask("REPLICAOF", "NO", "ONE")
-    at.proxy.server_port = at.replica.port
-    at.proxy.cut()
-    at.redis.start()
-    at.redis.ask("REPLICAOF", "127.0.0.1", at.replica.port)
-    await at.world.rest(0.5)
-
-
-@case("failover that loses 1.5 s, fast and strict", "failover", replica=True)
-async def failover_fast(at: Setting) -> None:
-    await _lose_moment(at)
-
-
-@case("failover that loses 1.5 s, durable", "failover", replica=True, ack="durable")
-async def failover_durable(at: Setting) -> None:
-    await _lose_moment(at)
-
-
-@case("failover that loses 1.5 s, window", "failover", replica=True, ack="window")
-async def failover_window(at: Setting) -> None:
-    await _lose_moment(at)
-
-
-@case("failover that loses 1.5 s, clients away", "failover", replica=True)
-async def failover_away(at: Setting) -> None:
-    """They have gone before what will be lost, and come back when all is over."""
-    for listener in at.world.listeners:
-        listener.stay_away(True)
-    await _lose_moment(at)
-    await at.world.flows()
-    for listener in at.world.listeners:
-        listener.stay_away(False)
-
-
-@case("failover that loses 1.5 s, clients stopped", "failover", replica=True)
-async def failover_stopped(at: Setting) -> None:
-    """They do not read before it, and go on when all is over."""
-    for listener in at.world.listeners:
-        listener.read(reads=False)
-    await _lose_moment(at)
-    await at.world.flows()
-    for listener in at.world.listeners:
-        listener.read(reads=True)
-
-
-@case("Sentinel: the master killed", "sentinel", guarded=True)
-async def sentinel_killed(at: Setting) -> None:
-    assert at.guarded is not None
-    at.guarded.servers[0].stop()
-    await at.guarded.elected()
-
-
-@case("Sentinel: a zombie master", "sentinel", guarded=True)
-async def sentinel_zombie(at: Setting) -> None:
-    assert at.guarded is not None
-    at.guarded.servers[0].freeze()
-    await at.guarded.elected()
-    await at.world.rest(1)
-    at.guarded.servers[0].thaw()
-    await at.world.rest(1)
-
-
-@case("Sentinel: failover that loses 1.5 s", "sentinel", guarded=True)
-async def sentinel_lag(at: Setting) -> None:
-    assert at.guarded is not None
-    assert at.guarded.proxy is not None
-    at.guarded.proxy.blocked = (b"REPLCONF",)
-    await at.world.rest(0.8)
-    for pair in at.guarded.proxy.subscribers():
-        if b"pulsetw" in pair.said:
-            pair.silent |= {UP, DOWN}
-    await at.world.rest(0.7)
-    at.guarded.servers[0].stop()
-    await at.guarded.elected()
-
-
-@case("Sentinel: split brain", "sentinel", guarded=True, min_replicas_to_write="1", min_replicas_max_lag="2")
-async def split_brain(at: Setting) -> None:
-    """Relays reach the old master, replicas and Sentinels do not."""
-    assert at.guarded is not None
-    assert at.guarded.proxy is not None
-    at.guarded.proxy.blocked = (b"REPLCONF", b"sentinel-")
-    await at.guarded.elected()
-    await at.world.flows()
-    at.guarded.proxy.blocked = ()
-    at.guarded.proxy.cut()
-    await at.world.rest(1)
-
-
 @case("a subscriber's output buffer exceeded, 3 times", "link")
 async def output_buffer(at: Setting) -> None:
     at.redis.ask("CONFIG", "SET", "client-output-buffer-limit", "pubsub 20000 0 0")
@@ -315,6 +218,35 @@ async def clients_stopped(at: Setting) -> None:
         listener.read(reads=True)
 
 
+@case("clients vanish without FIN or RST", "client", proxied=True, keeps_all=True)
+async def clients_vanish(at: Setting) -> None:
+    """Half of them come back at once, the others when the relays have ended what they had."""
+    for door in at.world.doors:
+        for pair in door.pairs:
+            pair.silent |= {UP, DOWN}
+    for listener in at.world.listeners[::2]:
+        listener.hang_up()
+    await at.world.sent_away(DisconnectCode.NO_PONG, len(at.world.listeners))
+    for listener in at.world.listeners[1::2]:
+        listener.hang_up()
+
+
+@case("Redis stopped for 10 s, outage local", "redis", outage="local", keeps_all=True)
+async def outage_is_local(at: Setting) -> None:
+    """What is published by HTTP comes at once, marked, to the clients of that relay; to the others afterwards."""
+    listeners = at.world.listeners
+    at.redis.freeze()
+    await at.world.rest(10)
+    here = [listener for listener in listeners if listener.record.marked]
+    assert len(here) == len(listeners) / 2
+    waiting = {name for name, event in at.world.publishers[0].acknowledged.items() if event.offset is None}
+    assert len(waiting) > 100
+    await until(lambda: all(waiting <= listener.record.marked for listener in here), "they have it all", 1)
+    at.redis.thaw()
+    await at.world.flows()
+    assert not any(listener.record.marked for listener in listeners if listener not in here)
+
+
 CONTROLS = {
     "subscribers half-open": "no reading",
     "publishers half-open, answers lost": "no ids",
@@ -322,6 +254,7 @@ CONTROLS = {
     "failover that loses 1.5 s, fast and strict": "no notices",
     "Sentinel: failover that loses 1.5 s": "no notices",
     "an outage longer than the history": "no notices",
+    "Redis stopped for 10 s, outage local": "no ids",
     "a relay killed": "no positions",
     "clients gone without a word, 5 times": "no positions",
 }

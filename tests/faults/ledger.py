@@ -7,12 +7,13 @@ from attrs import define, field, frozen
 
 @frozen
 class Got:
-    """An event that a client received."""
+    """An event that a client received; `degraded` as it was marked."""
 
     at: float
     id: str
     offset: int | None
     epoch: str | None
+    degraded: bool = False
 
 
 @frozen
@@ -46,11 +47,16 @@ class Listener:
     keeps_ids: bool
     saw: list[Got | Told] = field(factory=list)
 
-    def got(self, at: float, id: str, offset: int | None, epoch: str | None) -> None:
-        self.saw.append(Got(at, id, offset, epoch))
+    def got(self, at: float, id: str, offset: int | None, epoch: str | None, *, degraded: bool = False) -> None:
+        self.saw.append(Got(at, id, offset, epoch, degraded))
 
     def told(self, at: float, reason: str) -> None:
         self.saw.append(Told(at, reason))
+
+    @property
+    def marked(self) -> set[str]:
+        """The ids of what came marked as degraded."""
+        return {each.id for each in self.saw if isinstance(each, Got) and each.degraded}
 
 
 @frozen

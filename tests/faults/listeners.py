@@ -19,7 +19,6 @@ from pulsetw.commands import Gap
 from pulsetw.model import Publication
 from tests.faults.ledger import Listener
 from tests.integration.clients import Client
-from tests.integration.processes import RelayProcess
 
 CHANNEL = "fault:a"
 
@@ -30,6 +29,10 @@ def _reactor() -> Any:
     from twisted.internet import reactor
 
     return reactor
+
+
+def _address(port: int) -> str:
+    return f"ws://127.0.0.1:{port}/ws"
 
 
 class _Wire(Client):
@@ -49,12 +52,12 @@ class BareListener:
         joined: how often it was told that its subscription stands.
     """
 
-    def __init__(self, name: str, relays: list[RelayProcess], first: int, *, keeps_position: bool = True) -> None:
+    def __init__(self, name: str, ports: list[int], first: int, *, keeps_position: bool = True) -> None:
         self._keeps_position = keeps_position
         self._is_away = False
         self.record = Listener(name, keeps_ids=False)
         self.joined = 0
-        self._relays = relays
+        self._ports = ports
         self._next = first
         self._position: dict[str, Any] | None = None
         self._client: Client | None = None
@@ -67,11 +70,11 @@ class BareListener:
     async def _run(self) -> None:
         """Connects, again and again, to one relay after the other, until it is stopped."""
         while not self._stopped:
-            relay = self._relays[self._next % len(self._relays)]
+            port = self._ports[self._next % len(self._ports)]
             self._next += 1
             # A relay that is not there: the next one.
             with suppress(Exception):
-                self._client = await self._connect(relay)
+                self._client = await self._connect(port)
                 since = {} if self._position is None else {"since": self._position}
                 self._client.command(op="subscribe", id=1, channel=CHANNEL, **since)
                 await self._client.closed
@@ -97,7 +100,8 @@ class BareListener:
         now = _reactor().seconds()
         op = message.get("op")
         if op is None:
-            self.record.got(now, message["id"], message.get("offset"), message.get("epoch"))
+            place = message.get("offset"), message.get("epoch")
+            self.record.got(now, message["id"], *place, degraded=message.get("degraded", False))
         elif op == "gap":
             self.record.told(now, message["reason"])
             self._place(message.get("to"))
@@ -123,14 +127,14 @@ class BareListener:
         if is_away:
             self.hang_up()
 
-    async def _connect(self, relay: RelayProcess) -> Client:
+    async def _connect(self, port: int) -> Client:
         if self._is_away:
             raise ConnectionError("it stays away")
-        factory = WebSocketClientFactory(relay.websocket, reactor=_reactor())
+        factory = WebSocketClientFactory(_address(port), reactor=_reactor())
         factory.protocol = _Wire
         factory.noisy = False
         factory.setProtocolOptions(openHandshakeTimeout=0, closeHandshakeTimeout=0, serverConnectionDropTimeout=0)
-        client: Any = await HostnameEndpoint(_reactor(), b"127.0.0.1", relay.port).connect(factory)
+        client: Any = await HostnameEndpoint(_reactor(), b"127.0.0.1", port).connect(factory)
         client.listener = self
         opened: Client = await client.opened
         return opened
@@ -140,18 +144,18 @@ class BareListener:
 class _Either:
     """The way to one relay after the other."""
 
-    def __init__(self, relays: list[RelayProcess], first: int) -> None:
+    def __init__(self, ports: list[int], first: int) -> None:
         self.protocol: Any = None
         self.is_closed = False
-        self._relays = relays
+        self._ports = ports
         self._next = first
 
     def connect(self, factory: IProtocolFactory) -> Deferred[Protocol]:
         if self.is_closed:
             return fail(ConnectionError("it stays away"))
-        relay = self._relays[self._next % len(self._relays)]
+        port = self._ports[self._next % len(self._ports)]
         self._next += 1
-        return HostnameEndpoint(_reactor(), b"127.0.0.1", relay.port).connect(factory).addCallback(self._made)
+        return HostnameEndpoint(_reactor(), b"127.0.0.1", port).connect(factory).addCallback(self._made)
 
     def _made(self, protocol: Any) -> Any:
         self.protocol = protocol
@@ -165,12 +169,13 @@ class OurListener:
         record: what it saw.
     """
 
-    def __init__(self, name: str, relays: list[RelayProcess], first: int) -> None:
+    def __init__(self, name: str, ports: list[int], first: int) -> None:
         self.record = Listener(name, keeps_ids=True)
         options = ClientOptions(first_wait_s=0.05, max_wait_s=0.5)
-        self._way = _Either(relays, first)
-        self._client = OurClient(_reactor(), relays[0].websocket, options=options, endpoint=self._way)
+        self._way = _Either(ports, first)
+        self._client = OurClient(_reactor(), _address(ports[0]), options=options, endpoint=self._way)
         self._subscription = self._client.subscribe(CHANNEL, self._got, self._missed)
+        self._stopped: Deferred[None] = Deferred()
 
     @property
     def joined(self) -> bool:
@@ -179,7 +184,6 @@ class OurListener:
 
     def run(self) -> Deferred[None]:
         """Fires when it is stopped."""
-        self._stopped: Deferred[None] = Deferred()
         self._client.start()
         return self._stopped
 
@@ -206,7 +210,8 @@ class OurListener:
     def _got(self, publication: Publication) -> None:
         place = publication.position
         epoch = None if place is None else place.wire_epoch
-        self.record.got(_reactor().seconds(), publication.event.id, place and place.offset, epoch)
+        offset = None if place is None else place.offset
+        self.record.got(_reactor().seconds(), publication.event.id, offset, epoch, degraded=publication.degraded)
 
     def _missed(self, gap: Gap) -> None:
         self.record.told(_reactor().seconds(), gap.notice.reason)

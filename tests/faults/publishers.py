@@ -7,13 +7,14 @@ from twisted.internet.task import deferLater
 from pulsetw.catalogue import Rule
 from pulsetw.config import BrokerSettings, Config, load_catalogue
 from pulsetw.errors import PublishError
-from pulsetw.model import Event
+from pulsetw.model import Event, Position
 from pulsetw.pubsub.manager import PubSubManager
 from pulsetw.pubsub.publishing import PubSubOptions
 from pulsetw.service import make_broker
 from tests.faults.ledger import Acknowledged
 from tests.faults.listeners import CHANNEL
 from tests.integration.processes import RelayProcess, ask
+from tests.integration.waiting import until
 
 
 def _reactor() -> Any:
@@ -100,6 +101,8 @@ class PythonPublisher:
             number += 1
             await self._publish(f"{self._name}-{number}")
             await deferLater(_reactor(), self._pace_s)
+        # A publisher that leaves takes what waits for the broker with it.
+        await until(lambda: not self._manager.get_health_status()["outbox_events"], "the outbox is empty", 20)
         await self._manager.shutdown()
 
     def stop(self) -> None:
@@ -117,6 +120,6 @@ class PythonPublisher:
                 await deferLater(_reactor(), 0.05)
             else:
                 now = _reactor().seconds()
-                where = (None, None) if place is None else (place.offset, place.wire_epoch)
+                where = (place.offset, place.wire_epoch) if isinstance(place, Position) else (None, None)
                 self.acknowledged[event_id] = Acknowledged(now, *where)
                 return

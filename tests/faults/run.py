@@ -37,7 +37,7 @@ async def run_case(case: Case, control: str = "") -> Verdict:
             url = (await guarded.start(proxied=True)).url
             if guarded.proxy is not None:
                 proxies.append(guarded.proxy)
-        world = World(folder, url, ack=case.ack, history=case.history, control=control)
+        world = World(folder, url, case.rule, proxied=case.proxied, control=control)
         try:
             await world.start()
             await case.run(Setting(world, redis, proxies[0], replica, proxies[-1], guarded))

@@ -10,15 +10,13 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 
 from pulsetw.catalogue import Rule
-from pulsetw.catalogue.rule import Ack
+from pulsetw.errors import DisconnectCode
 from tests.faults.ledger import Acknowledged
 from tests.faults.listeners import BareListener, OurListener
 from tests.faults.publishers import HttpPublisher, PythonPublisher
 from tests.integration.processes import RelayProcess
+from tests.integration.proxy import Proxy
 from tests.integration.waiting import until
-
-# More than a run publishes: the cases that need a short one ask for it.
-HISTORY = 20_000
 
 NO_POSITIONS = "no positions"
 """The control in which listeners come back without saying how far they were; the others are in `relay.py`."""
@@ -33,36 +31,44 @@ def _reactor() -> Any:
 
 
 class World:
-    """Everything that a case breaks."""
+    """Everything that a case breaks.
+
+    Attributes:
+        doors: the proxies through which clients come; empty = they come without.
+    """
 
     def __init__(
         self,
         folder: Path,
         broker: str,
+        rule: Rule,
         *,
-        ack: Ack = "fast",
-        history: int = HISTORY,
+        proxied: bool = False,
         listeners: int = 20,
         pace_s: float = 0.01,
         control: str = "",
     ) -> None:
-        config = f'[server]\ndrain_s = 1\n[channels."fault:*"]\nhistory_size = {history}\nack = "{ack}"\n'
         self._folder = folder
         self._broker = broker
-        self._config = config
+        self._config = (
+            f"[server]\ndrain_s = 1\n[limits]\nping_s = {2 if proxied else 25}\n"
+            f'[channels."fault:*"]\nhistory_size = {rule.history_size}\nack = "{rule.ack}"\noutage = "{rule.outage}"\n'
+        )
         self._starts = 0
         self._control = control
         self.relays = [self._relay(number) for number in range(2)]
+        self.doors = [Proxy(relay.port) for relay in self.relays] if proxied else []
+        self._ports = [relay.port for relay in self.relays]
         self.listeners: list[BareListener | OurListener] = [
-            OurListener(f"ours {number}", self.relays, number) for number in range(listeners)
+            OurListener(f"ours {number}", self._ports, number) for number in range(listeners)
         ]
         self.listeners += [
-            BareListener(f"bare {number}", self.relays, number, keeps_position=control != NO_POSITIONS)
+            BareListener(f"bare {number}", self._ports, number, keeps_position=control != NO_POSITIONS)
             for number in range(listeners)
         ]
-        self.publishers = [
+        self.publishers: list[HttpPublisher | PythonPublisher] = [
             HttpPublisher("http", self.relays, 0, pace_s),
-            PythonPublisher("python", broker, Rule(history_size=history, ack=ack), pace_s),
+            PythonPublisher("python", broker, rule, pace_s),
         ]
         self._running: list[Deferred[None]] = []
         self._publishing: list[Deferred[None]] = []
@@ -76,6 +82,8 @@ class World:
 
     async def start(self) -> None:
         """Returns when all listeners are subscribed and events flow."""
+        for number, door in enumerate(self.doors):
+            self._ports[number] = (await door.start()).port
         for relay in self.relays:
             await relay.becomes(ready=True)
         self._running = [listener.run() for listener in self.listeners]
@@ -97,6 +105,15 @@ class World:
     @property
     def acknowledged(self) -> dict[str, Acknowledged]:
         return {event_id: at for publisher in self.publishers for event_id, at in publisher.acknowledged.items()}
+
+    async def sent_away(self, code: DisconnectCode, count: int) -> None:
+        """Waits until the relays have ended so many connections for this reason."""
+        for _ in range(100):
+            disconnects = [(await relay.stats())["hub"]["disconnects"] for relay in self.relays]
+            if sum(each.get(str(code), 0) for each in disconnects) >= count:
+                return
+            await self.rest(0.1)
+        raise AssertionError(f"not {count} ended for {code!r}: {disconnects}")
 
     async def rest(self, seconds: float) -> None:
         """Lets it run."""
@@ -136,3 +153,5 @@ class World:
         await gatherResults(self._publishing, consumeErrors=True)
         for relay in self.relays:
             relay.close()
+        for door in self.doors:
+            await door.stop()
