@@ -40,12 +40,17 @@ class Ahead:
         }
 
     def moved(self, lineage: Lineage) -> list[tuple[Connection, Position]]:
-        """The log has other branches now: those whose reading stands on a dead one are forgotten.
+        """The log has other branches now: those whose reading stands on a dead one have read as far as the fork.
 
         Returns:
             Who they are, and how far they had read.
         """
         dead = [(each, place) for each, place in self.places.items() if lineage.start_of(place) != place.offset]
-        for connection, _ in dead:
-            del self.places[connection]
+        for connection, place in dead:
+            start = lineage.start_of(place)
+            if start is None:
+                del self.places[connection]
+            else:
+                # The log may not have come so far here, either.
+                self.places[connection] = lineage.at(start)
         return dead

@@ -73,6 +73,9 @@ class CatchingUp:
             ]
             if len(live) > 1 and live[-1].publication is not None:
                 target, end, is_lost = live[-1].number, _before(live[-1]), True
+        if is_lost:
+            # The gap ends in the current log.
+            target = max(target, ring.base)
         if self.has_history:
             self.choice.unsent.add(connection, cursor.number, target)
         start = cursor.position

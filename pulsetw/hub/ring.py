@@ -62,6 +62,7 @@ class Ring:
         bytes: what all take.
         floor: every publication after this place is here, as long as the channel's lineage is the same; None = not
             known, or the channel has no positions.
+        base: the number of the first item of the current log; what is older is of one that is no more.
         turns: how often it was cut, or its log began anew.
         forgotten_notice: the number of the last notice that was forgotten; None = none was.
         copies_top: the highest offset of an event that came again.
@@ -80,8 +81,7 @@ class Ring:
         self._numbers: dict[str, int] = {}
         self._local: OrderedDict[str, int] = OrderedDict()
         self._local_top = 0
-        # Older items are of a log that is no more.
-        self._base = 0
+        self.base = 0
 
     @property
     def end(self) -> int:
@@ -91,7 +91,7 @@ class Ring:
     @property
     def is_mixed(self) -> bool:
         """Whether it still has items of a log that is no more."""
-        return self.first < self._base
+        return self.first < self.base
 
     def __getitem__(self, number: int) -> Item:
         return self._items[number - self.first]
@@ -114,7 +114,7 @@ class Ring:
         item = Item(self.end, notice=notice)
         self._append(item)
         if notice.begins_anew:
-            self._base, self.floor = self.end, notice.end
+            self.base, self.floor = self.end, notice.end
             self._turn()
         return item
 
@@ -134,7 +134,7 @@ class Ring:
         for publication in reversed(publications):
             if publication.position is not None and floor.offset < publication.position.offset <= self.floor.offset:
                 self._prepend(publication)
-        self._base = min(self._base, self.first)
+        self.base = min(self.base, self.first)
         self.floor = floor
 
     def has_lost(self, number: int, position: Position | None) -> bool:
@@ -148,6 +148,8 @@ class Ring:
             return False
         if self.forgotten_notice is not None and number <= self.forgotten_notice:
             return True
+        if number < self.base:
+            return True
         floor = self.floor
         return position is None or floor is None or position.epoch != floor.epoch or position.offset < floor.offset
 
@@ -160,7 +162,7 @@ class Ring:
         """
         if position is None or not self.has_lost(number, position):
             return False
-        if self.forgotten_notice is not None and number <= self.forgotten_notice:
+        if number < self.base or (self.forgotten_notice is not None and number <= self.forgotten_notice):
             return False
         # Of events that came again between here and there it may have had the first copy.
         return position.offset >= self.copies_top
@@ -190,7 +192,7 @@ class Ring:
             self.bytes -= item.size
             if item.notice is not None:
                 self.forgotten_notice = item.number
-            if item.number >= self._base:
+            if item.number >= self.base:
                 # Whoever stands before a notice has to be told as well.
                 self.floor = item.position or (item.notice and item.notice.end) or self.floor
             if self._numbers.get(item.id) == item.number:
@@ -276,7 +278,7 @@ class Ring:
     def _backwards(self) -> Iterator[Item]:
         """The items of the current log, the newest first."""
         for item in reversed(self._items):
-            if item.number < self._base:
+            if item.number < self.base:
                 return
             yield item
 

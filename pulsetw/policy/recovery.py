@@ -289,11 +289,11 @@ class Consumer:
         self._was_cut_off = False
         self.position = page.lineage.at(start)
         first = page.entries[0].position.offset if page.entries else page.top + 1
+        if (page.lineage.epoch, page.lineage.branch) != (here.epoch, here.branch):
+            effects.append(Placed(page.lineage, start))
         if first > start + 1:
             effects.append(Tell(Notice("trimmed", page.lineage.at(start), page.lineage.at(first - 1))))
             self.position = page.lineage.at(first - 1)
-        if (page.lineage.epoch, page.lineage.branch) != (here.epoch, here.branch):
-            effects.append(Placed(page.lineage, self.position.offset))
         return effects + self._read(page)
 
     def _is_another(self, branch: str, read: str) -> bool:

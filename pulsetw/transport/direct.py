@@ -48,16 +48,16 @@ def write(transport: Any, data: bytes) -> None:
     transport.write(data)
 
 
-def why_not() -> str:
+def why_not(connection_class: type[Connection] = Connection) -> str:
     """Why this Twisted is not to be sent with directly, in words; "" = it can be.
 
-    A connection whose other end does not read is filled, by way of the reactor's own buffers.
+    A connection of its class is taken through what `send` relies on.
     """
     ours, theirs = socket.socketpair()
     deaf: Any = _Deaf()
     try:
         ours.setblocking(False)
-        transport: Any = Connection(ours, Protocol(), deaf)
+        transport: Any = connection_class(ours, Protocol(), deaf)
         transport.connected = 1
         names = ("TLS", "_tempDataLen", "dataBuffer", "disconnecting", "_aborting", "_writeDisconnecting")
         lacking = [name for name in names if not hasattr(transport, name)]

@@ -21,6 +21,8 @@ _PAST = frozenset(
         "_text",
         "control_frame_data",
         "current_frame_masker",
+        "frame_data",
+        "frame_length",
         "_results",
         "_transport_details",
         "_valid_events",
@@ -34,6 +36,7 @@ _PAST = frozenset(
         "http_request_uri",
         "http_response_data",
         "http_status_line",
+        "message_data_total_length",
         "peer",
         "send_queue",
         "trafficStats",
@@ -124,7 +127,7 @@ class LeanServerProtocol(WebSocketServerProtocol):  # type: ignore[misc]  # Auto
 
     def trim(self) -> None:
         """Drops what an open connection does not need that is not in the middle of a message."""
-        if self.data or self.inside_message or self.current_frame is not None:
+        if self.inside_message or self.current_frame is not None:
             return
         cls = type(self)
         self.__dict__ = {

@@ -1,1 +1,1 @@
-"""Random histories of a failing broker, and the real `Consumer` that has to tell all that it loses."""
+"""Random histories of a failing broker: what a relay reads of it, and what clients get, must be whole or told."""

@@ -4,18 +4,20 @@ import sys
 from typing import get_args
 
 from pulsetw.catalogue.rule import Ack
+from tests.simulator.client_history import client_violation
 from tests.simulator.history import violation
 
 
 def main(number: int, first: int) -> int:
     """Runs so many histories of each kind; prints the first that is wrong."""
-    for ack in get_args(Ack):
-        for seed in range(first, first + number):
-            wrong = violation(seed, ack)
-            if wrong:
-                sys.stdout.write(f"{wrong}\n")
-                return 1
-        sys.stdout.write(f"{ack}: {number} histories from seed {first}, 0 violations\n")
+    for of, judge in (("consumer", violation), ("clients", client_violation)):
+        for ack in get_args(Ack):
+            for seed in range(first, first + number):
+                wrong = judge(seed, ack)
+                if wrong:
+                    sys.stdout.write(f"{of}, {wrong}\n")
+                    return 1
+            sys.stdout.write(f"{of}, {ack}: {number} histories from seed {first}, 0 violations\n")
     return 0
 
 

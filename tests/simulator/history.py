@@ -1,8 +1,6 @@
-"""One random history."""
+"""One random history of a consumer."""
 
-from bisect import bisect
 from collections import deque
-from itertools import accumulate
 from random import Random
 
 from attrs import define, field
@@ -11,30 +9,22 @@ from pulsetw.catalogue.rule import Ack
 from pulsetw.model import Entry, Page
 from pulsetw.policy.recovery import Ask, Consumer, Defences, Effect
 from tests.simulator.checker import Checker, Violation
-from tests.simulator.publishers import Publisher
-from tests.simulator.redis import Redis
+from tests.simulator.judging import judged
+from tests.simulator.upstream import TROUBLE, Odds, Upstream
 
-# How often each happens.
-STEPS = {
-    "publish": 30,
-    "receive": 20,
-    "sync": 14,
-    "answer": 14,
-    "replicate": 6,
-    "connect": 12,
-    "die": 1,
-    "notice": 8,
-    "failover": 3,
-    "attach": 4,
-    "restart": 0.5,
-    "empty": 0.5,
-    "evict": 1,
-    "drop": 2,
-    "fail": 1,
-    "give_up": 1,
-}
-_NAMES = list(STEPS)
-_BOUNDS = list(accumulate(STEPS.values()))
+_STEPS = Odds(
+    {
+        **TROUBLE,
+        "receive": 20,
+        "sync": 14,
+        "answer": 14,
+        "connect": 12,
+        "die": 1,
+        "notice": 8,
+        "drop": 2,
+        "fail": 1,
+    }
+)
 _QUIET = ("connect", "sync", "answer", "receive")
 
 
@@ -48,37 +38,29 @@ class Answer:
     answered: int
 
 
-@define(eq=False)
-class History:
+@define(eq=False, kw_only=True)
+class History(Upstream):
     """A consumer, its link and everything behind.
 
     Attributes:
-        dice: decides everything.
-        ack: what the publishers wait for; with ``fast`` the consumer is strict.
         defences: the consumer's.
-        trace: what happened, one line each; None = is not written.
     """
 
-    dice: Random
-    ack: Ack
     defences: Defences
-    trace: list[str] | None = None
-    redis: Redis = field(factory=Redis)
-    checker: Checker = field(factory=Checker)
     link: str = "down"
     wire: deque[Entry] = field(factory=deque)
     ask: Ask | None = None
     answer: Answer | None = None
     has_dropped: bool = False
+    checker: Checker = field(init=False)
     consumer: Consumer = field(init=False)
-    publishers: list[Publisher] = field(init=False)
     limit: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        """Two publishers, pages of 1 to 4 entries; three pushes are kept at most."""
+        """Pages of 1 to 4 entries; three pushes are kept at most."""
+        super().__attrs_post_init__()
+        self.checker = Checker(self.acknowledged, self.answered)
         self.consumer = Consumer(strict=self.ack == "fast", defences=self.defences, max_kept=3)
-        answer, acknowledge = self.checker.answered.append, self.checker.acknowledged.append
-        self.publishers = [Publisher(name, self.ack, self._publish, answer, acknowledge) for name in "xy"]
         self.limit = self.dice.randint(1, 4)
 
     def run(self) -> None:
@@ -87,36 +69,34 @@ class History:
         Raises:
             Violation: an invariant does not hold.
         """
-        random, total = self.dice.random, _BOUNDS[-1]
-        if random() < 0.8:
+        if self.dice.random() < 0.8:
             for name in ("attach", "connect", "sync", "answer"):
-                self._step(name)
+                self.step(name)
         for _ in range(self.dice.randint(20, 60)):
-            self._step(_NAMES[bisect(_BOUNDS, random() * total)])
+            self.step(_STEPS.draw(self.dice))
         self._peace()
 
-    def _step(self, name: str) -> None:
-        if self.trace is not None:
-            self.trace.append(f"{name:9} link {self.link}, top {self.redis.keys.top} on {self.redis.branch}")
-        getattr(self, f"_on_{name}")()
+    def appended(self, entry: Entry) -> None:
+        self.checker.appended(entry)
+        if self.link == "up":
+            self.wire.append(entry)
+
+    def broken(self) -> None:
+        """The consumer finds out later."""
+        self._on_die()
+
+    def state(self) -> str:
+        return f"link {self.link}"
 
     def _peace(self) -> None:
         """I5: when everything is up and quiet the consumer is live and has everything."""
         if self.link != "up":
             self._down()
-        for publisher in self.publishers:
-            publisher.reconnect()
-            while not publisher.is_idle:
-                publisher.act(1.0)
-        self._on_attach()
-        self._on_replicate()
         # That the last push was dropped is seen at the next one only.
-        if self.has_dropped or self.dice.random() < 0.3:
-            self.publishers[0].act(1.0)
-        self._on_replicate()
+        self.publish_all(one_more=self.has_dropped or self.dice.random() < 0.3)
         for _ in range(200):
             for name in _QUIET:
-                self._step(name)
+                self.step(name)
             if not self.wire and self.ask is None and self.answer is None:
                 break
         else:
@@ -125,13 +105,6 @@ class History:
         if not self.consumer.is_live or position is None or position.offset != self.redis.keys.top:
             raise Violation(f"I5: at {position} of {self.redis.keys.top}, live: {self.consumer.is_live}")
         self.checker.end()
-
-    def _publish(self, id: str) -> None:
-        entry = self.redis.publish(id)
-        if entry is not None:
-            self.checker.appended(entry)
-            if self.link == "up":
-                self.wire.append(entry)
 
     def _carry_out(self, effects: list[Effect], appended: list[str], answered: int) -> None:
         for effect in effects:
@@ -146,16 +119,6 @@ class History:
         self.wire.clear()
         self.consumer.lost()
 
-    def _break(self) -> None:
-        """The master is gone: publishers connect again, the consumer finds out later."""
-        for publisher in self.publishers:
-            publisher.reconnect()
-        if self.link == "up":
-            self.link, self.ask = "dead", None
-
-    def _on_publish(self) -> None:
-        self.dice.choice(self.publishers).act(self.dice.random())
-
     def _on_receive(self) -> None:
         if self.wire:
             self._carry_out(self.consumer.pushed(self.wire.popleft()), [], 0)
@@ -164,20 +127,13 @@ class History:
         if self.ask is not None and self.link == "up":
             ask, self.ask = self.ask, None
             page = self.redis.sync(ask.position, self.limit)
-            done = len(self.checker.answered)
-            self.answer = Answer(ask.number, page, self.redis.keys.appended[:], done)
+            self.answer = Answer(ask.number, page, self.redis.keys.appended[:], len(self.answered))
 
     def _on_answer(self) -> None:
         if self.answer is not None:
             answer, self.answer = self.answer, None
             effects = self.consumer.answered(answer.number, answer.page)
             self._carry_out(effects, answer.appended, answer.answered)
-
-    def _on_replicate(self) -> None:
-        if self.redis.replica is not None:
-            self.redis.replicate()
-            for publisher in self.publishers:
-                publisher.replicated()
 
     def _on_connect(self) -> None:
         if self.link == "down":
@@ -192,28 +148,6 @@ class History:
         if self.link == "dead":
             self._down()
 
-    def _on_failover(self) -> None:
-        if self.redis.replica is not None:
-            self.redis.failover()
-            self._break()
-
-    def _on_attach(self) -> None:
-        if self.redis.replica is None:
-            self.redis.attach()
-            for publisher in self.publishers:
-                publisher.replicated()
-
-    def _on_restart(self) -> None:
-        self.redis.restart(empty=False)
-        self._break()
-
-    def _on_empty(self) -> None:
-        self.redis.restart(empty=True)
-        self._break()
-
-    def _on_evict(self) -> None:
-        self.redis.evict(self.dice.choice(("log", "trim", "trim", "meta", "ids")))
-
     def _on_drop(self) -> None:
         if self.wire:
             self.has_dropped = True
@@ -223,20 +157,12 @@ class History:
         if self.ask is not None and self.link == "up":
             self._carry_out(self.consumer.failed(self.ask.number), [], 0)
 
-    def _on_give_up(self) -> None:
-        self.dice.choice(self.publishers).give_up()
-
 
 def violation(seed: int, ack: Ack, defences: Defences | None = None) -> str:
     """What is wrong with the history of this seed, and the way there; "" = nothing."""
-    defences = defences or Defences()
-    try:
-        History(Random(seed), ack, defences).run()  # noqa: S311 - the same again from the same seed
-    except Violation:
-        trace: list[str] = []
-        try:
-            History(Random(seed), ack, defences, trace).run()  # noqa: S311 - as above
-        except Violation as error:
-            return "\n".join([f"seed {seed}, ack {ack}: {error}", *trace])
-        raise
-    return ""
+
+    def make(trace: list[str] | None) -> History:
+        # The same again from the same seed.
+        return History(dice=Random(seed), ack=ack, defences=defences or Defences(), trace=trace)  # noqa: S311
+
+    return judged(seed, ack, make)

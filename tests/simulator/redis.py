@@ -1,8 +1,14 @@
 """One channel in a master and its lagging replica, with what the scripts of `pulsetw.broker.redis.scripts` do."""
 
+from collections.abc import Callable
+
 from attrs import define, field
 
 from pulsetw.model import Branch, Entry, Lineage, Page, Position
+
+
+def _entry(position: Position, id: str) -> Entry:
+    return Entry(position, id, b'{"type":"t","timestamp":1,"serverId":"s","id":"%s","data":{}}' % id.encode())
 
 
 @define(eq=False)
@@ -30,10 +36,19 @@ class Keys:
         return Keys(self.epoch, self.top, self.branches[:], self.log[:], self.ids.copy(), self.appended[:])
 
 
+def _unheard(keys: Keys, branch: str) -> None:
+    """Nobody wants to know."""
+
+
 @define(eq=False)
 class Redis:
-    """A master, and a replica that has what the master had at the last `replicate`; None = there is none."""
+    """A master, and a replica that has what the master had at the last `replicate`; None = there is none.
 
+    Attributes:
+        opened: called whenever the log is about to be written or read, with the current branch.
+    """
+
+    opened: Callable[[Keys, str], None] = _unheard
     keys: Keys = field(factory=Keys)
     replica: Keys | None = None
     branch: str = "b0"
@@ -51,7 +66,7 @@ class Redis:
         keys.appended.append(id)
         position = Position(keys.top, keys.epoch, self.branch)
         keys.ids[id] = position
-        return Entry(position, id, b"")
+        return _entry(position, id)
 
     def sync(self, position: Position | None, limit: int) -> Page:
         """The script."""
@@ -67,7 +82,7 @@ class Redis:
             after = start or 0
             chosen = [row for row in keys.log if row[0] > after][:limit]
         epoch, branch = keys.epoch, self.branch
-        entries = tuple(Entry(Position(offset, epoch, branch), name, b"") for offset, name in chosen)
+        entries = tuple(_entry(Position(offset, epoch, branch), name) for offset, name in chosen)
         return Page(lineage, keys.top, start, entries)
 
     def replicate(self) -> None:
@@ -109,10 +124,11 @@ class Redis:
             self._names += 1
             keys.epoch, keys.top, keys.branches = f"e{self._names}", 0, [Branch(self.branch, 0)]
             keys.log.clear()
-            keys.appended.clear()
+            keys.appended = []
         elif keys.branches[-1].name != self.branch:
             keys.branches.append(Branch(self.branch, keys.top))
             del keys.branches[:-6]
+        self.opened(keys, self.branch)
 
     def _rename(self) -> None:
         self._names += 1

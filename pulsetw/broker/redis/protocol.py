@@ -55,13 +55,15 @@ class Owner(Protocol):
         """The connection is gone. Called once, before what was asked fails."""
 
 
-class _Speaking:
-    """The half of a connection that sends; `connection_class` puts it before txredisapi's half."""
+class _Ours:
+    """What our connections do in their own way; `connection_class` puts it before txredisapi's class."""
 
     connected: int
     transport: Any
     execute_command: Callable[..., Deferred[object]]
     _build_command: Callable[..., bytes]
+    _reader: Any
+    replyReceived: Callable[[object], None]  # noqa: N815
 
     def ask(self, *words: Word) -> Deferred[object]:
         if not self.connected:
@@ -74,13 +76,19 @@ class _Speaking:
     def abort(self) -> None:
         self.transport.abortConnection()
 
+    def _hear(self, data: bytes) -> None:
+        # As txredisapi does it, without a look for transactions and numbers in each message: 0.4 µs for 1.7.
+        self._reader.feed(data)
+        while (reply := self._reader.gets()) is not False:
+            self.replyReceived(reply)
+
 
 @cache
 def connection_class() -> Callable[[IReactorTime, Owner, bool], Connection]:
     """The class of connections; called with the clock, the owner, and whether the connection subscribes."""
     import txredisapi
 
-    class RedisConnection(_Speaking, txredisapi.SubscriberProtocol):  # type: ignore[misc]
+    class RedisConnection(_Ours, txredisapi.SubscriberProtocol):  # type: ignore[misc]
         """Counts nothing and waits for nothing itself: that is its owner's."""
 
         def __init__(self, clock: IReactorTime, owner: Owner, subscribes: bool) -> None:
@@ -99,7 +107,7 @@ def connection_class() -> Callable[[IReactorTime, Owner, bool], Connection]:
         def dataReceived(self, data: bytes, unpause: bool = False) -> None:  # noqa: N802
             try:
                 if self._subscribes:
-                    self._read(data)
+                    self._hear(data)
                 else:
                     super().dataReceived(data, unpause)
             except txredisapi.InvalidData:
@@ -108,12 +116,6 @@ def connection_class() -> Callable[[IReactorTime, Owner, bool], Connection]:
         def connectionLost(self, why: Failure) -> None:  # noqa: N802
             self._owner.lost(self, why)
             super().connectionLost(why)
-
-        def _read(self, data: bytes) -> None:
-            # As txredisapi does it, without a look for transactions and numbers in each message: 0.4 µs for 1.7.
-            self._reader.feed(data)
-            while (reply := self._reader.gets()) is not False:
-                self.replyReceived(reply)
 
         def replyReceived(self, reply: object) -> None:  # noqa: N802
             # Not SubscriberProtocol's own: it lets the first of several acknowledgements answer the next command.

@@ -27,9 +27,14 @@ class AheadTests(SynchronousTestCase):
         self.ahead.reached(ONE.at(8), {"low"})
         self.assertEqual(self.had(5), ["low"])
         self.ahead.reached(ONE.at(8), ())
-        self.assertFalse(self.ahead)
+        self.assertFalse(self.ahead.places)
 
     def test_a_fork_below_makes_what_they_read_worthless(self):
-        """They are named, with how far they had read; the others stay."""
+        """They are named, with how far they had read, and have read up to the fork now; the others stay."""
         self.assertEqual(self.ahead.moved(TWO), [("high", ONE.at(8))])
-        self.assertEqual((self.had(5), self.had(8)), (["low"], []))
+        self.assertEqual((self.had(5), self.had(6)), (["low", "high"], []))
+
+    def test_of_another_log_they_have_read_nothing(self):
+        """Its offsets mean others."""
+        self.ahead.moved(Lineage("f", (Branch("a", 0),)))
+        self.assertEqual(self.had(1), [])

@@ -226,3 +226,43 @@ class SlowTests(HistoryTests):
         self.assertEqual(slow.ends, [])
         self.publish(4, 5, 6)
         self.assertEqual((set(slow.ends), less.ends), ({3008}, []))
+
+
+class AnotherLogTests(HistoryTests):
+    """What the simulator found: who stands in a log that is no more, or further on in this one."""
+
+    def begin_anew(self, reason, lineage):
+        """The log has another epoch, or its branch is not known any more."""
+        self.channel.noticed(Notice(reason, self.channel.position, lineage.at(0)))
+        self.channel.placed(lineage, 0)
+        self.lineage = lineage
+
+    def test_after_a_gap_nothing_comes_of_the_old_log(self):
+        """Though the ring has some of it."""
+        self.make(max_bytes=1200)
+        slow, _ = self.join(room=0)
+        self.publish(1, 2, 3)
+        self.begin_anew("epoch", Lineage("f", (Branch("b1", 0),)))
+        slow.room = 10
+        self.channel.catch_up(slow)
+        self.publish(1)
+        self.assertEqual(slow.got, [("slow", 0, 0), "1"])
+
+    def test_what_was_forgotten_before_the_new_log_began_is_told(self):
+        """Offsets of the one are not those of the other."""
+        self.make(max_bytes=500)
+        slow, _ = self.join(room=0)
+        self.publish(1, 2, 3)
+        self.begin_anew("branch", Lineage("e", (Branch("b9", 0),)))
+        self.assertIsNone(self.channel.reach_back(slow))
+        slow.room = 10
+        self.channel.catch_up(slow)
+        self.assertEqual(slow.got, [("slow", 0, 0)])
+
+    def test_who_was_ahead_of_a_fork_that_is_still_to_come_has_read_up_to_it(self):
+        """And gets nothing of that again."""
+        client, _ = self.join(since=ONE.at(3))
+        self.lineage = Lineage("e", (*ONE.branches, Branch("b2", 2)))
+        self.channel.placed(self.lineage, 0)
+        self.publish(1, 2, 3)
+        self.assertEqual(client.got, [("diverged", 3, 2), "3"])

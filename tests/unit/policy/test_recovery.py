@@ -208,6 +208,14 @@ class PageTests(SynchronousTestCase):
         effects = consumer.answered(again(consumer).number, page(4, start=1))
         self.assertEqual([Tell(Notice("trimmed", A.at(1), A.at(3))), Deliver(entry(4)), Placed(A, 4)], effects)
 
+    def test_a_trimmed_beginning_on_a_new_branch_is_told_behind_where_it_stands(self):
+        """Whoever was ahead here is told of the fork first."""
+        consumer = live(1, 2)
+        other = forked(1)
+        effects = consumer.answered(again(consumer).number, Page(other, 5, 1, (entry(5, lineage=other),)))
+        cut, trimmed = Cut(Notice("diverged", A.at(2), other.at(1))), Tell(Notice("trimmed", other.at(1), other.at(4)))
+        self.assertEqual([cut, Placed(other, 1), trimmed, Deliver(entry(5, lineage=other)), Placed(other, 5)], effects)
+
     def test_a_log_that_is_gone_is_told(self):
         """The count goes on where it was."""
         consumer = live(1)

@@ -1,0 +1,146 @@
+"""Direct sends keep the order, and leave alone whatever is not a plain connection that stands."""
+
+import socket
+
+from twisted.internet.protocol import Protocol
+from twisted.internet.tcp import Connection, Server
+from twisted.trial.unittest import SynchronousTestCase
+
+from pulsetw.transport import direct
+from pulsetw.transport.direct import _Deaf
+
+
+class DirectTests(SynchronousTestCase):
+    def setUp(self):
+        ours, self.theirs = socket.socketpair()
+        ours.setblocking(False)
+        self.theirs.setblocking(False)
+        self.transport = Server(ours, Protocol(), ("127.0.0.1", 1), None, 1, _Deaf())
+        self.addCleanup(ours.close)
+        self.addCleanup(self.theirs.close)
+
+    def got(self):
+        """What has come out at the other end."""
+        data = b""
+        try:
+            while piece := self.theirs.recv(1 << 20):
+                data += piece
+        except BlockingIOError:
+            pass
+        return data
+
+    @property
+    def waits(self):
+        """What the transport keeps for the reactor to send."""
+        return len(self.transport.dataBuffer) + self.transport._tempDataLen
+
+    def test_it_goes_out_at_once(self):
+        """Without a turn of the reactor."""
+        direct.send(self.transport, b"hello")
+        self.assertEqual((self.got(), self.waits), (b"hello", 0))
+
+    def test_what_the_socket_does_not_take_is_left_to_twisted(self):
+        """And what comes after it stands behind it."""
+        pieces = [b"%07d\n" % number * 5000 for number in range(40)]
+        for piece in pieces:
+            direct.send(self.transport, piece)
+        self.assertGreater(self.waits, 0)
+        data = self.got()
+        while self.waits:
+            direct.send(self.transport, b"")
+            self.transport.doWrite()
+            data += self.got()
+        self.assertEqual(data, b"".join(pieces))
+
+    def test_behind_what_twisted_could_not_send_either_nothing_overtakes(self):
+        """It keeps that in another place."""
+        pieces = [b"%07d\n" % number * 5000 for number in range(40)]
+        for piece in pieces:
+            direct.send(self.transport, piece)
+        self.transport.doWrite()
+        self.assertEqual(self.transport._tempDataLen, 0)
+        data = self.got()
+        direct.send(self.transport, b"last")
+        while self.waits:
+            self.transport.doWrite()
+            data += self.got()
+        self.assertEqual(data, b"".join(pieces) + b"last")
+
+    def test_behind_what_waits_nothing_overtakes(self):
+        """Even where the socket would take it."""
+        self.transport.write(b"first ")
+        direct.send(self.transport, b"second")
+        self.assertEqual(self.got(), b"")
+        self.transport.doWrite()
+        self.assertEqual(self.got(), b"first second")
+
+    def test_a_lost_peer_is_no_error_here(self):
+        """Twisted finds it, and tells the protocol in its own time."""
+        self.theirs.close()
+        direct.send(self.transport, b"hello")
+        self.assertEqual(self.waits, 5)
+
+    def test_leaving_transports_are_left_to_twisted(self):
+        """Whatever they do with what comes now."""
+        for leave in ("loseConnection", "loseWriteConnection", "abortConnection"):
+            self.setUp()
+            self.transport.write(b"x")
+            getattr(self.transport, leave)()
+            self.transport._tempDataBuffer, self.transport._tempDataLen = [], 0
+            written = []
+            self.transport.write = written.append
+            direct.send(self.transport, b"hello")
+            self.assertEqual((written, self.got()), ([b"hello"], b""), leave)
+
+    def test_tls_is_left_to_tls(self):
+        """Begun on a plain connection, or put on top of one."""
+        written = []
+        self.transport.TLS = True
+        self.transport.write = written.append
+        direct.send(self.transport, b"secret")
+
+        # As wrappers do, it shows all that the transport below has.
+        on_top = type("OnTop", (), {"__getattr__": lambda _, name: getattr(self.transport, name)})()
+        self.transport.TLS = False
+        direct.send(on_top, b"secret")
+        self.assertEqual((written, self.got()), ([b"secret", b"secret"], b""))
+
+
+class WhyNotTests(SynchronousTestCase):
+    def test_this_twisted_can(self):
+        """Else every relay would be slow, and all of these tests in vain."""
+        self.assertEqual(direct.why_not(), "")
+
+    def test_another_twisted_is_found_out(self):
+        """By what it lacks, or does in another way."""
+
+        class Lacking(Connection):
+            def __getattribute__(self, name):
+                if name == "_aborting":
+                    raise AttributeError(name)
+                return super().__getattribute__(name)
+
+        class Hiding(Connection):
+            def write(self, data):
+                self.hidden = data
+
+        class Keeping(Connection):
+            def doWrite(self):
+                pass
+
+        class Staying(Connection):
+            def abortConnection(self):
+                pass
+
+        class Failing(Connection):
+            def write(self, data):
+                raise RuntimeError("no more")
+
+        for kind, problem in (
+            (Lacking, "its transports have no _aborting"),
+            (Hiding, "what waits to be sent does not show"),
+            (Keeping, "what was sent still shows"),
+            (Staying, "it does not show who is leaving"),
+            (Failing, "RuntimeError: no more"),
+        ):
+            self.assertEqual(direct.why_not(kind), problem)
