@@ -27,6 +27,8 @@ class BrokerStatus:
         last_round_trip: when that was, in seconds of the clock; None = never.
         window_events: publications with ``ack = "window"`` that no replica has yet.
         window_full: so many that more are refused.
+        copies: how many copies of entries of a log came since the start, and were dropped: they are for strangers
+            (`History.mirror`).
     """
 
     url: str
@@ -39,6 +41,7 @@ class BrokerStatus:
     last_round_trip: float | None = None
     window_events: int = 0
     window_full: bool = False
+    copies: int = 0
 
     @property
     def ready(self) -> bool:
@@ -60,6 +63,12 @@ class IReceiver(Interface):
 
         In the order of the log as long as the connection lives; what is missing between two of them, or was appended
         while the broker was not ready, is to be asked for with `IBroker.sync`.
+        """
+
+    def gathering(is_on: bool) -> None:
+        """Around publications that came together, in one reactor turn: True before the first, False after the last.
+
+        What is done once for all of them may wait until then. Never nested; who brings them one by one leaves it out.
         """
 
     def ready(interrupted: bool) -> None:
@@ -177,6 +186,9 @@ class IFollower(Interface):
     def placed(channel: str, lineage: Lineage, top: int) -> None:
         """The channel's log stands here, up to `top`, with this epoch and these branches; again after each change."""
 
+    def gathering(is_on: bool) -> None:
+        """As `IReceiver.gathering`, for the publications of all channels."""
+
     def stale(since_ms: int) -> None:
         """The broker is away, since so many milliseconds after 1970: nothing that happens elsewhere comes in."""
 
@@ -190,7 +202,8 @@ class Excerpt:
 
     Attributes:
         lineage: epoch and branches.
-        start: the offset after which it begins: the one asked for; later, where the entries between are no more.
+        start: the offset after which it begins: the one asked for; later, where the entries between are no more;
+            the log's end, where the one asked for is beyond it.
         end: every event after `start`, up to this offset, is in `publications`.
         publications: oldest first.
     """
@@ -223,12 +236,13 @@ class IChannels(Interface):
 
         Args:
             channel: a channel's name.
-            position: a place of the current log.
+            position: a place of the current log, or one beyond its end.
             limit: entries, 1 to 200.
 
         Returns:
-            Fires with the first entries after the position; none where there are no more. Fails with `ChannelError`,
-            and as `IBroker.sync` does.
+            Fires with the first entries after the position. Where there are none, at the end or beyond it, `start` and
+            `end` are both the end, the offset of the log's newest entry. Fails with `ChannelError`, and as
+            `IBroker.sync` does.
         """
 
 

@@ -99,6 +99,7 @@ class FakeFollower:
         self.cuts = []
         self.places = []
         self.states = []
+        self.gathered = []
 
     def publication(self, publication):
         self.publications.append(publication)
@@ -114,6 +115,9 @@ class FakeFollower:
 
     def placed(self, channel, lineage, top):
         self.places.append((channel, lineage, top))
+
+    def gathering(self, is_on):
+        self.gathered.append(is_on)
 
     def stale(self, since_ms):
         self.states.append(since_ms)

@@ -161,14 +161,19 @@ class MemoryBroker:
         # What is published from inside `received` waits for a turn of its own.
         self._turn = None
         batch, self._queue = self._queue, []
+        receiver = self._receiver
+        if receiver is None:
+            return
+        receiver.gathering(is_on=True)
         for channel, publication in batch:
             # Asked again each time: a receiver may unsubscribe or stop in the middle of a batch.
             if self._receiver is not None and self._wants(channel, publication):
                 with self._log.failureHandler("the receiver failed"):
                     if isinstance(publication, Entry):
-                        self._receiver.appended(channel, publication)
+                        receiver.appended(channel, publication)
                     else:
-                        self._receiver.received(channel, publication)
+                        receiver.received(channel, publication)
+        receiver.gathering(is_on=False)
 
     def _wants(self, channel: str, publication: bytes | Entry) -> bool:
         needs_history = isinstance(publication, Entry)

@@ -7,6 +7,7 @@ from attrs import frozen
 from pulsetw.catalogue.rule import Slow
 from pulsetw.hub.choice import Choice
 from pulsetw.hub.connection import Connection
+from pulsetw.hub.counts import Counts
 from pulsetw.hub.cursor import Cursor
 from pulsetw.hub.ring import Item, Ring
 from pulsetw.hub.subscribers import Subscribers
@@ -26,7 +27,8 @@ class CatchingUp:
         choice: what is for whom.
         slow: see `pulsetw.catalogue.Rule`.
         has_history: whether an event may come again at another place.
-        tell: tells one subscriber.
+        tell: tells one subscriber of a gap.
+        counts: what is delivered is counted there.
     """
 
     ring: Ring
@@ -35,35 +37,33 @@ class CatchingUp:
     slow: Slow
     has_history: bool
     tell: Callable[[Connection, Notice], None]
+    counts: Counts
 
-    def serve(self, connection: Connection) -> tuple[int, int]:
-        """Sends what the transport can take; the number of deliveries, and of gaps."""
+    def serve(self, connection: Connection) -> None:
+        """Sends what the transport can take."""
         cursor = self.subscribers.behind.get(connection)
         if cursor is None:
-            return 0, 0
-        deliveries, gaps = 0, 0
+            return
         if cursor.untold is not None:
             self.tell(connection, cursor.untold)
-            cursor.untold, gaps = None, 1
-        gaps += self._skip_lost(connection, cursor)
+            cursor.untold = None
+        self._skip_lost(connection, cursor)
         while cursor.number < self.ring.end and not connection.is_choked:
             notice = self.ring[cursor.number].notice
             if notice is not None:
                 cursor.number += 1
                 cursor.position = notice.end or cursor.position
                 self.tell(connection, notice)
-                gaps += 1
                 continue
-            data, count = self._next_piece(connection, cursor)
-            deliveries += count
-            if data:
-                connection.transport.send(data)
+            pieces = self._next_pieces(connection, cursor)
+            self.counts.deliveries += len(pieces)
+            if pieces:
+                connection.transport.send(b"".join(pieces))
         if cursor.number >= self.ring.end:
             self.subscribers.catch_up(connection)
-        return deliveries, gaps
 
-    def _skip_lost(self, connection: Connection, cursor: Cursor) -> int:
-        """Passes over what the ring has no more, and what the rule says; tells of it; the number of gaps."""
+    def _skip_lost(self, connection: Connection, cursor: Cursor) -> None:
+        """Passes over what the ring has no more, and what the rule says; tells of it."""
         ring, target = self.ring, max(cursor.number, self.ring.first)
         end = ring.floor
         is_lost = ring.has_lost(cursor.number, cursor.position)
@@ -80,14 +80,12 @@ class CatchingUp:
             self.choice.unsent.add(connection, cursor.number, target)
         start = cursor.position
         cursor.number = target
-        if not is_lost:
-            return 0
-        cursor.position = end
-        self.tell(connection, Notice("slow", start, end))
-        return 1
+        if is_lost:
+            cursor.position = end
+            self.tell(connection, Notice("slow", start, end))
 
-    def _next_piece(self, connection: Connection, cursor: Cursor) -> tuple[bytes, int]:
-        """What comes next, up to a notice, and how many publications it is; the cursor stands after it."""
+    def _next_pieces(self, connection: Connection, cursor: Cursor) -> list[bytes]:
+        """What comes next, up to a notice or one send's worth; the cursor stands after it."""
         pieces: list[bytes] = []
         size = 0
         while cursor.number < self.ring.end and size < _CATCH_UP_BYTES:
@@ -99,7 +97,7 @@ class CatchingUp:
             if self.choice.is_for(connection, cursor.joined, item):
                 pieces.append(self.ring.encode(item, connection.wire))
                 size += len(pieces[-1])
-        return b"".join(pieces), len(pieces)
+        return pieces
 
 
 def _before(item: Item) -> Position | None:

@@ -22,6 +22,7 @@ from pulsetw.hub.branches import Branches
 from pulsetw.hub.catching_up import CatchingUp
 from pulsetw.hub.choice import Choice
 from pulsetw.hub.connection import Connection
+from pulsetw.hub.counts import Counts
 from pulsetw.hub.cursor import Cursor
 from pulsetw.hub.fanout import FanOut
 from pulsetw.hub.reloading import at_once
@@ -34,6 +35,8 @@ from pulsetw.model import Lineage, Notice, Position, Publication
 
 # So much may wait until those before it have gone to everybody, in bytes; then it is not waited any more.
 _MAX_NEW_BYTES = 1024 * 1024
+# So much is read again for those who were slow, in bytes: their absence is nobody's but theirs.
+_SLOW_BYTES = 1024 * 1024
 
 
 class Channel:
@@ -48,6 +51,7 @@ class Channel:
         strict: bool = False,
         slow: Slow = "catch_up",
         reload_after_ms: Callable[[Notice], int] = at_once,
+        counts: Counts | None = None,
     ) -> None:
         """An empty channel.
 
@@ -58,6 +62,7 @@ class Channel:
             strict: whether a failover is told.
             slow: see `pulsetw.catalogue.Rule`.
             reload_after_ms: when a client that is told so should load its state again.
+            counts: shared with other channels; None = its own.
         """
         self.name = name
         self.has_history = has_history
@@ -74,7 +79,10 @@ class Channel:
         self._top: int | None = None  # the broker said that the log goes so far
         self._subscribers = Subscribers(name)
         self._choice = Choice()
-        self._behind = CatchingUp(self._ring, self._subscribers, self._choice, slow, has_history, self._tell)
+        self._counts = counts or Counts()
+        self._catching_up = CatchingUp(
+            self._ring, self._subscribers, self._choice, slow, has_history, self._tell, self._counts
+        )
         self._strict = strict
         self._branches = Branches(strict=strict)
         self._more_bytes = 0
@@ -92,8 +100,8 @@ class Channel:
 
     @property
     def kept_bytes(self) -> int:
-        """What the ring takes."""
-        return self._ring.bytes
+        """What the ring takes, and what waits to come into it."""
+        return self._ring.kept_bytes + self._new_bytes
 
     def add(self, connection: Connection, since: Position | None = None, last: int = 0) -> Beginning:
         """A subscriber from now on: it gets what is appended after this call.
@@ -147,48 +155,39 @@ class Channel:
         """Whether so much waits for `flush` that it should not be put off."""
         return self._new_bytes > _MAX_NEW_BYTES
 
-    def flush(self, is_over: IsOver = never) -> int:
+    def flush(self, is_over: IsOver = never) -> None:
         """Sends what is new to every subscriber whose transport can take it, one send each.
 
         Args:
             is_over: says when to go on another time; what comes until then goes out with one more send.
-
-        Returns:
-            The number of deliveries: publications times subscribers.
         """
-        deliveries = 0
         while self._new or self._fan_out is not None:
             fan_out = self._fan_out or self._begin_fan_out()
-            deliveries += fan_out.go_on(is_over)
-            if not fan_out.waiting:
+            fan_out.go_on(is_over)
+            if fan_out.is_done:
                 self._fan_out = None
                 self._reached()
                 self._trim()
             if (self._new or self._fan_out is not None) and is_over():
                 break
-        return deliveries
 
-    def catch_up(self, connection: Connection) -> tuple[int, int]:
-        """Sends to somebody behind what its transport can take.
-
-        Returns:
-            The number of deliveries, and of gaps.
-        """
-        sent = self._behind.serve(connection)
+    def catch_up(self, connection: Connection) -> None:
+        """Sends to somebody behind what its transport can take."""
+        self._catching_up.serve(connection)
         self._reached()
         self._trim()
-        return sent
 
     def reach_back(self, connection: Connection) -> int | None:
         """The offset after which the broker's log is to be read before somebody slow can catch up.
 
         Returns:
-            None: the ring has it all, or reading would not help.
+            None: the ring has it all, or reading would not help: then the subscriber is told.
         """
         cursor = self._subscribers.behind.get(connection)
         if cursor is None or self._slow != "catch_up" or not self._ring.can_give_back(cursor.number, cursor.position):
             return None
-        return self.lacks(cursor.position, 0)
+        start = self.lacks(cursor.position, 0)
+        return start if start is not None and self._ring.would_take(start) <= _SLOW_BYTES else None
 
     def past(self, publications: Sequence[Publication]) -> None:
         """What the log had already; for those who come back or come late."""
@@ -210,14 +209,11 @@ class Channel:
         if self._ring.floor is None:
             self._ring.floor = self._position
 
-    def noticed(self, notice: Notice) -> int:
+    def noticed(self, notice: Notice) -> None:
         """Something may be missing: tells everybody, in order with the publications.
 
         Without a history those behind need not get what stands before it any more; with one they do, and are told
         when they have got there.
-
-        Returns:
-            How many were told at once.
         """
         self.flush()
         if self.has_history:
@@ -233,20 +229,15 @@ class Channel:
             for cursor in self._subscribers.behind.values():
                 cursor.number = self._ring.end
                 cursor.owe(notice)
-        told = self._announce(notice)
+        self._announce(notice)
         self._trim()
-        return told
 
-    def cut(self, notice: Notice) -> int:
-        """What was given after `notice.end` is on a dead branch: those who were sent of it are told, in order.
-
-        Returns:
-            How many were told at once.
-        """
+    def cut(self, notice: Notice) -> None:
+        """What was given after `notice.end` is on a dead branch: those who were sent of it are told, in order."""
         self.flush()
         fork, here = notice.end, self._position
         if fork is None or here is None:
-            return 0
+            return
         self._subscribers.choked_fall_behind(self._ring.end, here)
         dead = self._ring.cut(fork)
         end = self._ring.end
@@ -261,9 +252,8 @@ class Channel:
             if cursor.position is not None and cursor.position.offset > fork.offset:
                 cursor.owe(evolve(notice, start=cursor.position))
                 cursor.position, cursor.number = fork, self._ring.end
-        told = self._announce(evolve(notice, start=here))
+        self._announce(evolve(notice, start=here))
         self._trim()
-        return told
 
     def history(self, since: Position | None, limit: int) -> tuple[Publication, ...]:
         """What the ring has: the first `limit` after a place; without one that is known here, the newest."""
@@ -300,10 +290,11 @@ class Channel:
             return
         if start < floor.offset:
             # Numbers below the first are used once more from here on: nobody may stand there, or count on them.
-            cursors = list(self._subscribers.behind.values())
-            returning = [each for each in cursors if ring.can_give_back(each.number, each.position)]
-            for cursor in cursors:
-                if cursor not in returning:
+            returning: list[Cursor] = []
+            for cursor in self._subscribers.behind.values():
+                if ring.can_give_back(cursor.number, cursor.position):
+                    returning.append(cursor)
+                else:
                     cursor.leave_lost(ring)
             self._subscribers.begin_at_least(ring.first)
             ring.restore(publications, lineage.at(start))
@@ -331,13 +322,13 @@ class Channel:
 
     def forget(self) -> None:
         """Gives the ring's memory back: those behind get a gap, those who come back find nothing."""
-        self._ring.trim(self._ring.end, 0)
+        self._ring.forget()
 
     def _begin_fan_out(self) -> FanOut:
         stood, self._flushed = self._flushed, self._position
         new, self._new, self._new_bytes = self._new, [], 0
         items = [self._ring.add(publication) for publication in new]
-        self._fan_out = FanOut(self._ring, items, stood, self._subscribers, self._choice)
+        self._fan_out = FanOut(self._ring, items, stood, self._subscribers, self._choice, self._counts)
         return self._fan_out
 
     def _reached(self) -> None:
@@ -355,11 +346,12 @@ class Channel:
         else:
             cursor.owe(notice)
 
-    def _announce(self, notice: Notice) -> int:
-        """Tells all who are not behind; how many they are."""
-        return tell_all(self._subscribers.at_end(), lambda: self._gap(notice))
+    def _announce(self, notice: Notice) -> None:
+        """Tells all who are not behind."""
+        self._counts.gaps += tell_all(self._subscribers.at_end(), lambda: self._gap(notice))
 
     def _tell(self, connection: Connection, notice: Notice) -> None:
+        self._counts.gaps += 1
         connection.tell(self._gap(notice))
 
     def _gap(self, notice: Notice) -> Gap:

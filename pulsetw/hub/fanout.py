@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from twisted.logger import Logger
+
 from pulsetw.hub.choice import Choice
 from pulsetw.hub.connection import Connection
+from pulsetw.hub.counts import Counts
 from pulsetw.hub.ring import Item, Ring
 from pulsetw.hub.slices import IsOver
 from pulsetw.hub.subscribers import Subscribers
-from pulsetw.interfaces import Wire
 from pulsetw.model import Position
 
 # So many are sent to before the time is looked at: half a millisecond's worth.
@@ -22,13 +24,20 @@ class FanOut:
 
     Attributes:
         start: the number of the first item.
-        waiting: who has not been reached, with what it gets: by kind of connection.
     """
 
-    __slots__ = ("_choice", "_is_for_all", "_items", "_left", "_stood", "_subscribers", "start", "waiting")
+    __slots__ = ("_choice", "_counts", "_is_for_all", "_items", "_left", "_stood", "_subscribers", "_waiting", "start")
+
+    _log = Logger()
 
     def __init__(
-        self, ring: Ring, items: Sequence[Item], stood: Position | None, subscribers: Subscribers, choice: Choice
+        self,
+        ring: Ring,
+        items: Sequence[Item],
+        stood: Position | None,
+        subscribers: Subscribers,
+        choice: Choice,
+        counts: Counts,
     ) -> None:
         """Nothing is sent yet.
 
@@ -38,19 +47,27 @@ class FanOut:
             stood: up to this place everything was sent before.
             subscribers: those who are at the end now get the items.
             choice: which of them gets which.
+            counts: what is delivered is counted there.
         """
         self.start = items[0].number
         self._items = items
         self._stood = stood
         self._subscribers = subscribers
         self._choice = choice
+        self._counts = counts
         self._is_for_all = choice.is_for_all(items)
-        self.waiting = [
-            (wire, list(group), [ring.encode(item, wire) for item in items])
+        # For each kind of connection: who has not been reached, and what it gets.
+        self._waiting = [
+            (list(group), [ring.encode(item, wire) for item in items])
             for wire, group in subscribers.current.items()
             if group
         ]
         self._left: set[Connection] | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everybody was reached."""
+        return not self._waiting
 
     def leave(self, connection: Connection) -> None:
         """It gets nothing any more, even if it comes back."""
@@ -58,45 +75,44 @@ class FanOut:
             self._left = set()
         self._left.add(connection)
 
-    def go_on(self, is_over: IsOver) -> int:
-        """Sends until it is over; the number of deliveries: items times subscribers."""
-        reached = 0
-        while self.waiting:
-            wire, connections, encoded = self.waiting[-1]
+    def go_on(self, is_over: IsOver) -> None:
+        """Sends until it is over, or all have been reached."""
+        while self._waiting:
+            connections, encoded = self._waiting[-1]
             data = encoded[0] if len(encoded) == 1 else b"".join(encoded)
             while connections:
                 piece = connections[-_PIECE:]
                 del connections[-_PIECE:]
                 if self._left is not None:
                     piece = [connection for connection in piece if connection not in self._left]
-                reached += self._send(piece, data) if self._is_for_all else self._send_chosen(piece, wire, encoded)
+                self._send(piece, data, encoded)
                 if connections and is_over():
-                    return reached * len(self._items)
-            self.waiting.pop()
-        return reached * len(self._items)
+                    return
+            self._waiting.pop()
 
-    def _send(self, piece: list[Connection], data: bytes) -> int:
-        reached = 0
+    def _send(self, piece: list[Connection], data: bytes, encoded: list[bytes]) -> None:
+        is_for_all, count = self._is_for_all, len(encoded)
+        deliveries = 0
         for connection in piece:
             if connection.is_choked:
                 self._subscribers.fall_behind(connection, self.start, self._stood)
                 continue
-            connection.transport.send(data)
-            reached += 1
-        return reached
+            try:
+                if is_for_all:
+                    connection.transport.send(data)
+                    deliveries += count
+                else:
+                    deliveries += self._send_chosen(connection, encoded)
+            except Exception:  # noqa: BLE001 -- the others have to get theirs
+                self._log.failure("Sending to {client} failed", client=connection.client)
+                connection.transport.abort()
+        self._counts.deliveries += deliveries
 
-    def _send_chosen(self, piece: list[Connection], wire: Wire, encoded: list[bytes]) -> int:
-        """As `_send`, where not all is for everybody."""
-        reached = 0
-        group = self._subscribers.current.get(wire, {})
-        numbered = list(zip(self._items, encoded, strict=True))
-        for connection in piece:
-            if connection.is_choked:
-                self._subscribers.fall_behind(connection, self.start, self._stood)
-                continue
-            joined = group[connection]
-            data = b"".join([each for item, each in numbered if self._choice.is_for(connection, joined, item)])
-            if data:
-                connection.transport.send(data)
-            reached += 1
-        return reached
+    def _send_chosen(self, connection: Connection, encoded: list[bytes]) -> int:
+        """Sends those that are for this one; how many they are."""
+        joined = self._subscribers.current[connection.wire][connection]
+        pairs = zip(self._items, encoded, strict=True)
+        chosen = [each for item, each in pairs if self._choice.is_for(connection, joined, item)]
+        if chosen:
+            connection.transport.send(b"".join(chosen))
+        return len(chosen)

@@ -16,6 +16,7 @@ from pulsetw.errors import Disconnect, DisconnectCode
 from pulsetw.hub.arrival import Arrival
 from pulsetw.hub.channel import Channel
 from pulsetw.hub.connection import Connection
+from pulsetw.hub.counts import Counts
 from pulsetw.hub.following import Following
 from pulsetw.hub.joining import Joining
 from pulsetw.hub.reading import Reading
@@ -31,6 +32,8 @@ from pulsetw.policy.identity import Anonymous, identify
 from pulsetw.policy.memory import Memory
 from pulsetw.session import Session, SessionLimits, Standing
 
+# So many events for single users may wait for their turn; then it is not put off.
+_MAX_PERSONAL = 1000
 # So many clients are told to leave in one reactor turn.
 _DRAIN_SLICE = 500
 
@@ -101,8 +104,7 @@ class Hub:
         self._personal: deque[tuple[Publication, str]] = deque()
         self._draining_s: float | None = None
         self._on_empty: list[Deferred[None]] = []
-        self._deliveries = 0
-        self._gaps = 0
+        self._counts = Counts()
         self._errors: Counter[int] = Counter()
         self._disconnects: Counter[int] = Counter()
         self._sweep = Sweep(clock, options.session.ping_s, options.pong_s)
@@ -147,8 +149,13 @@ class Hub:
             return
         declared = self._catalogue.channel(publication.channel)
         if declared.audience is Audience.USER:
-            self._personal.append((publication, declared.user_of(publication.event)))
-            self._slices.add(None, self._push_some)
+            user = declared.user_of(publication.event)
+            if user in self._users:
+                self._personal.append((publication, user))
+                if len(self._personal) > _MAX_PERSONAL:
+                    self._push_some(None, never)
+                else:
+                    self._slices.add(None, self._push_some)
 
     def past(self, channel: str, publications: Sequence[Publication]) -> None:
         """See `IFollower.past`."""
@@ -168,20 +175,23 @@ class Hub:
         following = self._channels.get(channel)
         if following is None:
             return
-        self._slices.finish()
         audience = self._catalogue.channel(channel).audience
         if audience is Audience.ALL:
-            self._gaps += following.channel.noticed(notice)
+            following.channel.noticed(notice)
         elif audience is Audience.USER:
+            self._push_some(None, never)
             gap = Gap(channel, notice, self._reloading.after_ms(notice))
-            self._gaps += tell_all([each for user in self._users.values() for each in user], lambda: gap)
+            self._counts.gaps += tell_all([each for user in self._users.values() for each in user], lambda: gap)
 
     def cut(self, channel: str, notice: Notice) -> None:
         """See `IFollower.cut`."""
         following = self._channels.get(channel)
         if following is not None:
-            self._slices.finish()
-            self._gaps += following.channel.cut(notice)
+            following.channel.cut(notice)
+
+    def gathering(self, is_on: bool) -> None:
+        """See `IFollower.gathering`."""
+        self._slices.gather(is_on=is_on)
 
     def stale(self, since_ms: int) -> None:
         """See `IFollower.stale`."""
@@ -244,7 +254,7 @@ class Hub:
         missed, connection.missed = connection.missed, {}
         for name in missed:
             connection.tell(Gap(name, Notice("slow"), 0))
-        self._gaps += len(missed)
+        self._counts.gaps += len(missed)
         self._serving.drained(connection)
 
     def gone(self, connection: Connection) -> None:
@@ -294,8 +304,8 @@ class Hub:
             "users": len(self._users),
             "channels": len(self._channels),
             "subscriptions": sum(len(following.channel) for following in self._channels.values()),
-            "deliveries": self._deliveries,
-            "gaps": self._gaps,
+            "deliveries": self._counts.deliveries,
+            "gaps": self._counts.gaps,
             "errors": {str(code): count for code, count in self._errors.items()},
             "disconnects": {str(code): count for code, count in self._disconnects.items()},
         }
@@ -319,7 +329,7 @@ class Hub:
             if data is None:
                 data = encoded[connection.wire] = connection.wire.publication(publication)
             if connection.push(publication.channel, data):
-                self._deliveries += 1
+                self._counts.deliveries += 1
 
     def _push_some(self, _: None, is_over: IsOver) -> bool:
         while self._personal:
@@ -329,14 +339,12 @@ class Hub:
         return not self._personal
 
     def _flush(self, channel: Channel, is_over: IsOver) -> bool:
-        self._deliveries += channel.flush(is_over)
+        channel.flush(is_over)
         self._rings.used(channel)
         return channel.is_flushed
 
     def _catch_up(self, connection: Connection, channel: Channel) -> None:
-        deliveries, gaps = channel.catch_up(connection)
-        self._deliveries += deliveries
-        self._gaps += gaps
+        channel.catch_up(connection)
         self._rings.used(channel)
 
     def _follow(self, name: str) -> Following:
@@ -350,6 +358,7 @@ class Hub:
                 strict=rule.tells_failovers,
                 slow=rule.slow,
                 reload_after_ms=self._reloading.after_ms,
+                counts=self._counts,
             )
             is_for_all = self._catalogue.channel(name).audience is Audience.ALL
             following = self._channels[name] = Following(channel, self._source, self, is_for_all=is_for_all)

@@ -19,8 +19,9 @@ from pulsetw.model import Notice, Position, Publication
 ITEM_BYTES = 400
 # Of an event that came again and again so many places are known.
 _MAX_FIRSTS = 8
-# So many events that were given before their place, and forgotten, are known when they come again: about a megabyte.
+# Of events that were given before their place, and forgotten, so many ids are known when they come again.
 _MAX_LOCAL = 10_000
+_LOCAL_BYTES = 150
 
 
 class Item(Struct, eq=False):
@@ -87,6 +88,11 @@ class Ring:
     def end(self) -> int:
         """The number that the next item gets."""
         return self.first + len(self._items)
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the items take, and the ids of those that are to come again."""
+        return self.bytes + len(self._local) * _LOCAL_BYTES
 
     @property
     def is_mixed(self) -> bool:
@@ -202,6 +208,16 @@ class Ring:
                     if len(self._local) > _MAX_LOCAL:
                         self._local.popitem(last=False)
         return self.first > first
+
+    def forget(self) -> None:
+        """Gives all of it back. An event that was given before its place comes twice then."""
+        self.trim(self.end, 0)
+        self._local.clear()
+
+    def would_take(self, start: int) -> int:
+        """What the ring would take more, in bytes, if it went back to an offset: so many events as large as now."""
+        missing = 0 if self.floor is None else self.floor.offset - start
+        return missing * (self.bytes // len(self._items) if self._items else ITEM_BYTES)
 
     def cut(self, fork: Position) -> int:
         """What stands after the fork is dead; the number of the first that is, `end` = none."""

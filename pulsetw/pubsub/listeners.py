@@ -48,9 +48,14 @@ class _Interest:
 
 
 class Listeners:
-    """Callbacks by channel or pattern, followers by channel."""
+    """Callbacks by channel or pattern, followers by channel.
+
+    Attributes:
+        all_followers: each follower, with how many channels it follows.
+    """
 
     def __init__(self) -> None:
+        self.all_followers: dict[IFollower, int] = {}
         self._interests: dict[str, _Interest] = {}
         self._patterns: set[str] = set()
         self._routes: dict[str, Route] = {}
@@ -78,11 +83,15 @@ class Listeners:
         """Whether this is the first one who listens to the channel by its name."""
         is_first = channel not in self._interests
         self._interest(channel).followers.append(follower)
+        self.all_followers[follower] = self.all_followers.get(follower, 0) + 1
         return is_first
 
     def remove_follower(self, channel: str, follower: IFollower) -> bool:
         """Takes it out; whether nobody listens to the channel by its name any more."""
         self._interest(channel).followers.remove(follower)
+        self.all_followers[follower] -= 1
+        if not self.all_followers[follower]:
+            del self.all_followers[follower]
         return self._forget_if_empty(channel)
 
     def followers(self, channel: str) -> list[IFollower]:
@@ -94,10 +103,6 @@ class Listeners:
         """What is called where publications may be missing for the channel or pattern by this very name, each once."""
         interest = self._interests.get(name)
         return [] if interest is None else list(dict.fromkeys(interest.missed))
-
-    def all_followers(self) -> list[IFollower]:
-        """Each follower once, whatever it follows."""
-        return list(dict.fromkeys(follower for each in self._interests.values() for follower in each.followers))
 
     def route(self, channel: str) -> Route:
         """Where a publication of the channel goes."""

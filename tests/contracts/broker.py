@@ -22,6 +22,7 @@ class Recorder:
     calls: list[tuple[Any, ...]] = field(factory=list)
     on_received: Callable[[str, bytes], object] = lambda channel, payload: None
     on_ready: Callable[[], object] = lambda: None
+    is_gathering: bool = False
 
     @property
     def received_so_far(self) -> list[tuple[str, bytes]]:
@@ -38,6 +39,11 @@ class Recorder:
     @property
     def is_ready(self) -> bool:
         return self.states[-1:] == ["ready"]
+
+    def gathering(self, is_on: bool) -> None:
+        """Never nested; and nothing is to be awaited in between."""
+        assert is_on is not self.is_gathering
+        self.is_gathering = is_on
 
     def received(self, channel: str, payload: bytes) -> None:
         self.calls.append(("received", channel, payload))

@@ -60,6 +60,7 @@ class RedisBroker:
         self._reactor = reactor
         self._options = options
         self._receiver: IReceiver | None = None
+        self._gatherer: IReceiver | None = None
         self._started = self._stopped = False
         self._told_ready = self._was_ready = self._interrupted = False
         self._publisher_ready = self._subscriber_ready = False
@@ -93,6 +94,7 @@ class RedisBroker:
             down=self._subscriber_down,
             prepare=self._subscriber.prepare,
             pushed=self._subscriber.pushed,
+            gathering=self._gathering,
         )
 
     def start(self, receiver: IReceiver) -> None:
@@ -152,6 +154,7 @@ class RedisBroker:
             last_round_trip=self._last_round_trip,
             window_events=self._acknowledger.kept,
             window_full=self._acknowledger.is_full,
+            copies=self._subscriber.copies,
         )
 
     # How each heartbeat ended: see `HeartbeatUser`.
@@ -230,6 +233,15 @@ class RedisBroker:
 
     def _came_round(self, token: bytes) -> None:
         self._heartbeat.came_round(token)
+
+    def _gathering(self, is_on: bool) -> None:
+        # It may be stopped in between.
+        receiver, self._gatherer = (self._receiver, self._receiver) if is_on else (self._gatherer, None)
+        if receiver is not None:
+            try:
+                receiver.gathering(is_on)
+            except Exception:  # noqa: BLE001 -- as below
+                self._log.failure("the receiver failed")
 
     def _received(self, channel: str, payload: bytes) -> None:
         # Here and below not by a failureHandler: it makes a logger each time.

@@ -30,6 +30,7 @@ class LinkUse:
         gave_up: called when `max_reconnect_attempts` is reached; the link has ended.
         prepare: the last step of setting up; fires when it is done, cancelled when the connection ends before.
         pushed: takes what Redis sends unasked; None = the link never subscribes.
+        gathering: called around what came together: True before the first push, False after the last.
     """
 
     up: Callable[[], None]
@@ -37,6 +38,7 @@ class LinkUse:
     gave_up: Callable[[], None]
     prepare: Callable[[Connection], Deferred[None]] | None = None
     pushed: Callable[[list[Any]], None] | None = None
+    gathering: Callable[[bool], None] | None = None
 
 
 class Link:
@@ -136,6 +138,11 @@ class Link:
         """Hands on what Redis sent unasked, as long as the connection counts."""
         if self._use.pushed is not None and not self._doomed and not self._stopped:
             self._use.pushed(push)
+
+    def gathering(self, *, is_on: bool) -> None:
+        """See `LinkUse.gathering`."""
+        if self._use.gathering is not None:
+            self._use.gathering(is_on)
 
     def broken(self, connection: Connection, reason: str) -> None:
         """Gives up a connection whose stream makes no sense any more."""

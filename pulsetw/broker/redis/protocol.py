@@ -48,6 +48,9 @@ class Owner(Protocol):
     def pushed(self, push: list[Any]) -> None:
         """Something that answers no `ask`: a message, or the acknowledgement of a subscription."""
 
+    def gathering(self, *, is_on: bool) -> None:
+        """Around what came together and was not asked for: True before the first push, False after the last."""
+
     def broken(self, connection: Connection, reason: str) -> None:
         """What came in cannot be understood any more; the owner aborts the connection."""
 
@@ -63,6 +66,7 @@ class _Ours:
     execute_command: Callable[..., Deferred[object]]
     _build_command: Callable[..., bytes]
     _reader: Any
+    _owner: "Owner"
     replyReceived: Callable[[object], None]  # noqa: N815
 
     def ask(self, *words: Word) -> Deferred[object]:
@@ -79,8 +83,12 @@ class _Ours:
     def _hear(self, data: bytes) -> None:
         # As txredisapi does it, without a look for transactions and numbers in each message: 0.4 µs for 1.7.
         self._reader.feed(data)
-        while (reply := self._reader.gets()) is not False:
-            self.replyReceived(reply)
+        self._owner.gathering(is_on=True)
+        try:
+            while (reply := self._reader.gets()) is not False:
+                self.replyReceived(reply)
+        finally:
+            self._owner.gathering(is_on=False)
 
 
 @cache

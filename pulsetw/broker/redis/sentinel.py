@@ -160,6 +160,9 @@ class _Questions(Factory):
     def pushed(self, push: list[Any]) -> None:
         """Nothing is subscribed to."""
 
+    def gathering(self, *, is_on: bool) -> None:
+        """Nothing comes of which there could be many."""
+
     def broken(self, connection: Connection, reason: str) -> None:
         """Ends it."""
         self.trouble = reason

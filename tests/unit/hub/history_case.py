@@ -5,6 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.commands import Gap
 from pulsetw.hub.channel import Channel
+from pulsetw.hub.counts import Counts
 from pulsetw.interfaces import Wire
 from pulsetw.model import Branch, Event, Lineage, Notice, Publication
 from tests.unit.hub.test_channel import CountingDialect
@@ -49,7 +50,8 @@ class HistoryTests(SynchronousTestCase):
         self.make()
 
     def make(self, top=0, max_bytes=10**6, **options):
-        self.channel = Channel("c", max_bytes, has_history=True, **options)
+        self.counts = Counts()
+        self.channel = Channel("c", max_bytes, has_history=True, counts=self.counts, **options)
         self.channel.placed(self.lineage, top)
 
     def publish(self, *offsets, ids="", exclude=""):

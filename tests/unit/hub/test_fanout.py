@@ -2,6 +2,7 @@
 
 from msgspec import Raw
 
+from pulsetw.hub.channel import Channel
 from pulsetw.model import Event, Notice, Publication
 from tests.unit.hub.history_case import ONE, Client, HistoryTests
 
@@ -17,7 +18,9 @@ class SlicedTests(HistoryTests):
 
     def slice(self):
         """Sends to some; how many events were delivered."""
-        return self.channel.flush(lambda: True)
+        before = self.counts.deliveries
+        self.channel.flush(lambda: True)
+        return self.counts.deliveries - before
 
     def got(self):
         """What the clients have, and how many of them."""
@@ -38,7 +41,8 @@ class SlicedTests(HistoryTests):
         self.assertEqual(self.got(), {("1",): 250})
         self.finish()
         self.assertEqual(self.got(), {("1", "2", "3"): 250})
-        self.assertEqual(self.channel.flush(), 0)
+        self.channel.flush()
+        self.assertEqual(self.counts.deliveries, 750)
 
     def test_who_comes_in_the_middle_gets_what_follows(self):
         """It begins behind what is on its way, and behind that only."""
@@ -79,7 +83,9 @@ class SlicedTests(HistoryTests):
 
     def test_without_a_history_what_is_on_its_way_is_kept_for_them(self):
         """Though nobody was behind when it was sent."""
-        self.channel.has_history = False
+        self.channel = Channel("c", 10**6, counts=self.counts)
+        for client in self.clients:
+            self.channel.add(client)
         self.append(1)
         self.slice()
         self.channel.remove(self.clients.pop())
@@ -121,12 +127,24 @@ class SlicedTests(HistoryTests):
         self.append(2)
         self.finish()
         self.assertEqual(self.got(), {("1", "2"): 249, ("2",): 1})
+        self.assertEqual(self.counts.deliveries, 499)
         ahead = Client("ahead", self.wire)
         self.channel.add(ahead, ONE.at(3))
         self.append(3)
         self.append(4)
         self.finish()
         self.assertEqual(ahead.got, ["4"])
+
+    def test_one_that_cannot_be_sent_to_costs_nobody_else(self):
+        """It is cut off; those behind it in the same slice get theirs, and so do the rest."""
+        broken = self.clients[120]
+        broken.send = lambda data: {}[data]
+        broken.abort = lambda: broken.got.append("cut off")
+        self.append(1)
+        self.finish()
+        self.assertEqual(self.got(), {("1",): 249, ("cut off",): 1})
+        self.assertEqual(self.counts.deliveries, 249)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
 
     def test_the_log_is_read_whole_in_the_middle(self):
         """What waits for its flush is in the history already."""

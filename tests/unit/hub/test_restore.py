@@ -110,6 +110,20 @@ class RestoreTests(HistoryTests):
         self.forget(keep=1)
         self.assertIsNone(self.channel.reach_back(slow))
 
+    def test_what_is_too_much_to_be_read_for_who_was_slow_is_told_at_once(self):
+        """A megabyte; who comes back from so far is nobody's fault, and may have it all."""
+        slow, _ = self.join(room=0)
+        text = Raw(b'"' + b"x" * 300_000 + b'"')
+        for offset in range(1, 7):
+            self.channel.append(Publication("c", Event("t", text, id=str(offset)), ONE.at(offset)))
+        self.channel.flush()
+        self.forget(keep=3)
+        self.assertEqual(self.channel.reach_back(slow), 0)
+        self.forget(keep=1)
+        self.assertIsNone(self.channel.reach_back(slow))
+        self.assertEqual(self.channel.lacks(ONE.at(0), 0), 0)
+        self.assertEqual(self.caught_up(slow)[0], ("slow", 0, 5))
+
     def local(self, id):
         """An event that this server gives before the broker has it."""
         self.channel.append(Publication("c", Event("t", Raw(b"{}"), id=id), degraded=True))
@@ -122,6 +136,7 @@ class RestoreTests(HistoryTests):
         self.publish(1)
         late, _ = self.join()
         self.forget()
+        self.assertGreater(self.channel.kept_bytes, 0)
         self.publish(2, ids="a")
         self.assertEqual((early.got, late.got), (["a", "1"], ["a"]))
         self.assertEqual(self.channel.lacks(ONE.at(0), 0), None)

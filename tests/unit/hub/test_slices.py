@@ -88,3 +88,23 @@ class SlicesTests(SynchronousTestCase):
         self.assertEqual(self.turn(), "b")
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
         self.assertEqual(self.turn(), "")
+
+    def test_what_is_gathered_begins_in_the_same_turn(self):
+        """When all of it is there; what is left of it takes turns as ever."""
+        self.slices.gather(is_on=True)
+        self.slices.add("a", self.work(3))
+        self.slices.add("b", self.work(1))
+        self.assertEqual((self.clock.planned, self.done), ([], []))
+        self.slices.gather(is_on=False)
+        self.assertEqual("".join(self.done), "aa")
+        self.slices.gather(is_on=True)
+        self.slices.add("c", self.work(1))
+        self.slices.gather(is_on=False)
+        self.assertEqual([self.turn(), self.turn(), self.turn()], ["ba", "c", ""])
+
+    def test_what_comes_between_gatherings_is_planned(self):
+        """Nobody else would begin it."""
+        self.slices.gather(is_on=True)
+        self.slices.gather(is_on=False)
+        self.slices.add("a", self.work(1))
+        self.assertEqual(self.turn(), "a")
