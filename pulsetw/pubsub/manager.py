@@ -60,10 +60,18 @@ class PubSubManager:
         self._clock = clock
         self._listeners = Listeners()
         self._reception = Reception(
-            catalogue, self._listeners, server_id, options.max_event_bytes, new_id, clock.seconds, now_ms
+            catalogue,
+            self._listeners,
+            server_id,
+            options.max_event_bytes,
+            new_id,
+            clock.seconds,
+            now_ms,
+            options.windows_bytes // 2,
         )
         self._is_up = False
-        self._recovery = Recovery(broker.sync, self._reception, clock, lambda: self._is_up, options.windows_bytes)
+        windows_bytes = options.windows_bytes // 2
+        self._recovery = Recovery(broker.sync, self._reception, clock, lambda: self._is_up, windows_bytes)
         self._staleness = Staleness(clock, now_ms, self._tell_stale, self._tell_fresh)
         self._publishing = Publishing(
             broker,
@@ -80,6 +88,7 @@ class PubSubManager:
         self._on_ready: list[Deferred[None]] = []
         self._standing: set[str] = set()
         self._interrupted: set[str] = set()
+        self._gatherers: tuple[IFollower, ...] = ()
         self._sweeps = 0
         self._sweep = LoopingCall(self._look_around)
         self._sweep.clock = clock
@@ -218,14 +227,22 @@ class PubSubManager:
             # Only a pattern asks for it: nobody reads its log, and it comes at most once.
             self._reception.entry(channel, entry, again=False)
 
+    def gathering(self, is_on: bool) -> None:
+        """See `IReceiver.gathering`."""
+        if is_on:
+            self._gatherers = tuple(self._listeners.all_followers)
+        for follower in self._gatherers:
+            follower.gathering(is_on)
+
     def ready(self, interrupted: bool) -> None:
         """See `IReceiver.ready`."""
         self._log.info("The broker {url} is ready", url=self._broker.url)
+        # Before anybody is told of what is missing: whoever then publishes or subscribes does so with a broker.
+        self._is_up = True
         missing, self._interrupted = self._interrupted if interrupted else set(), set()
         for name in missing:
             if not self._recovery.reads(name):
                 self._reception.interrupted(name)
-        self._is_up = True
         self._recovery.ready().addCallback(lambda _: self._staleness.caught_up())
         self._publishing.outbox.flush()
         waiting, self._on_ready = self._on_ready, []
@@ -276,8 +293,8 @@ class PubSubManager:
         return self._publishing.stats.as_dict()
 
     def get_subscriber_stats(self) -> dict[str, Any]:
-        """See `pulsetw.pubsub.stats.SubscriberStats`."""
-        return self._reception.stats.as_dict()
+        """See `pulsetw.pubsub.stats.SubscriberStats`; and ``copies``, as `BrokerStatus` has them."""
+        return {**self._reception.stats.as_dict(), "copies": self._broker.status().copies}
 
     def shutdown(self) -> Deferred[None]:
         """Takes no more publishes, waits for those on their way, and disconnects.
@@ -334,9 +351,9 @@ class PubSubManager:
         self._broker.unsubscribe(name)
 
     def _tell_stale(self, since_ms: int) -> None:
-        for follower in self._listeners.all_followers():
+        for follower in tuple(self._listeners.all_followers):
             follower.stale(since_ms)
 
     def _tell_fresh(self) -> None:
-        for follower in self._listeners.all_followers():
+        for follower in tuple(self._listeners.all_followers):
             follower.fresh()

@@ -28,8 +28,8 @@ class PubSubOptions:
         max_event_bytes: the longest envelope, in bytes, published or received; 0 = no bound.
         retry: when to try again.
         outbox: what may wait for the broker, on channels with ``outage = "local"``.
-        windows_bytes: what is remembered of events that came, their ids above all, on all channels with a history
-            together, in bytes; the idlest channel forgets first.
+        windows_bytes: what is remembered of events that came, their ids above all, on all channels together, in bytes,
+            half of it for those with a history; the idlest channel forgets first.
     """
 
     max_event_bytes: int = 65536

@@ -18,14 +18,14 @@ from pulsetw.interfaces import Excerpt
 from pulsetw.model import Entry, Event, Lineage, Notice, Page, Position, Publication
 from pulsetw.policy.recovery import unbroken
 from pulsetw.pubsub.listeners import Listeners, Missed
-from pulsetw.pubsub.seen import SeenIds
+from pulsetw.pubsub.seen import ID_BYTES, SeenIds
 from pulsetw.pubsub.stats import SubscriberStats
 
 # One log line for each cause in so many seconds: a stranger can send thousands of bad events.
 _TELL_AGAIN_S = 60.0
 _MAX_CAUSES = 1000
-# More than outboxes usually hold; of what is forgotten, callbacks and clients get the broker's copy, too.
-_MAX_LOCAL = 100_000
+# Twice what outboxes usually hold, 5 MB; of what is forgotten, callbacks and clients get the broker's copy, too.
+_MAX_LOCAL = 20_000
 
 T = TypeVar("T")
 
@@ -44,6 +44,7 @@ class Reception:
         new_id: Callable[[], str],
         now: Callable[[], float],
         now_ms: Callable[[], int],
+        seen_bytes: int,
     ) -> None:
         """Nothing was received yet.
 
@@ -55,6 +56,7 @@ class Reception:
             new_id: for events that came without an id.
             now: seconds of a clock that never goes back.
             now_ms: milliseconds since 1970.
+            seen_bytes: what is remembered of the ids of channels without a history.
         """
         self.stats = SubscriberStats()
         self._catalogue = catalogue
@@ -64,7 +66,7 @@ class Reception:
         self._new_id = new_id
         self._now = now
         self._now_ms = now_ms
-        self._seen = SeenIds()
+        self._seen = SeenIds(in_all=max(1, seen_bytes // ID_BYTES))
         self._local: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._told: dict[tuple[str, ...], float] = {}
 

@@ -162,7 +162,10 @@ class Recovery:
         return caught_up
 
     def refresh(self) -> None:
-        """Keeps the broker, while it is there, from forgetting the epochs of idle channels; for every 20 minutes."""
+        """Keeps the broker from forgetting the epochs of idle channels.
+
+        To be called every 20 minutes, while the broker is there.
+        """
         for found in tuple(self._channels.values()):
             if found.consumer.is_live:
                 asked = self._gate.run(self._sync, found.name, found.consumer.position, 1)

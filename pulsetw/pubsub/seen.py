@@ -2,6 +2,9 @@
 
 from collections import OrderedDict
 
+ID_BYTES = 175
+"""What an id of 27 characters takes here, measured."""
+
 
 class SeenIds:
     """A window of ids for each channel: the newest 2 000 of the last 60 s, by default."""

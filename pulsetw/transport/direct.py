@@ -14,18 +14,23 @@ import socket
 from typing import Any
 
 from twisted.internet.protocol import Protocol
-from twisted.internet.tcp import Connection, Server
+from twisted.internet.tcp import Server
+
+# Of a transport: each of them says, where it is true, that its socket is not to be written to now.
+_HINDRANCES = ("TLS", "_tempDataLen", "dataBuffer", "disconnecting", "_aborting", "_writeDisconnecting")
 
 
 def send(transport: Any, data: bytes) -> None:
     """Sends on a transport of any kind; directly, where it can be.
 
     Args:
-        transport: connected; it may be leaving.
+        transport: one of Twisted's; it may be leaving, or gone.
         data: what goes out after all that was sent before.
     """
+    # `_HINDRANCES`, written out: this is the one line that is run for each delivery.
     if (
         type(transport) is not Server
+        or not transport.connected
         or transport.TLS
         or transport._tempDataLen
         or transport.dataBuffer
@@ -48,39 +53,58 @@ def write(transport: Any, data: bytes) -> None:
     transport.write(data)
 
 
-def why_not(connection_class: type[Connection] = Connection) -> str:
+def why_not(kind: type[Server] = Server) -> str:
     """Why this Twisted is not to be sent with directly, in words; "" = it can be.
 
-    A connection of its class is taken through what `send` relies on.
+    Args:
+        kind: the class of its transports: some of it are taken through what `send` relies on.
     """
-    ours, theirs = socket.socketpair()
-    deaf: Any = _Deaf()
     try:
-        ours.setblocking(False)
-        transport: Any = connection_class(ours, Protocol(), deaf)
-        transport.connected = 1
-        names = ("TLS", "_tempDataLen", "dataBuffer", "disconnecting", "_aborting", "_writeDisconnecting")
-        lacking = [name for name in names if not hasattr(transport, name)]
-        if lacking:
+        return _problem_of(kind)
+    except Exception as error:  # noqa: BLE001 -- whatever another Twisted does, there is the other way
+        return f"{type(error).__name__}: {error}"
+
+
+def _problem_of(kind: type[Server]) -> str:
+    with _Pair(kind) as (transport, theirs):
+        if lacking := [name for name in ("connected", *_HINDRANCES) if not hasattr(transport, name)]:
             return f"its transports have no {', '.join(lacking)}"
-        if any(getattr(transport, name) for name in names):
-            return "a new transport of its has something to send, or is leaving"
+        if not transport.connected or any(getattr(transport, name) for name in _HINDRANCES):
+            return "a new transport has something to send, or is leaving"
         transport.write(b"x")
         if not transport._tempDataLen and not transport.dataBuffer:
             return "what waits to be sent does not show"
         transport.doWrite()
         if transport._tempDataLen or transport.dataBuffer or theirs.recv(2) != b"x":
             return "what was sent still shows"
-        transport.loseConnection()
-        transport.abortConnection()
-        if not transport.disconnecting or not transport._aborting:
-            return "it does not show who is leaving"
-    except Exception as error:  # noqa: BLE001 -- whatever another Twisted does, there is the other way
-        return f"{type(error).__name__}: {error}"
-    finally:
-        ours.close()
-        theirs.close()
+    for leave, sign in (
+        ("loseConnection", "disconnecting"),
+        ("loseWriteConnection", "_writeDisconnecting"),
+        ("abortConnection", "_aborting"),
+    ):
+        with _Pair(kind) as (transport, _):
+            getattr(transport, leave)()
+            if not getattr(transport, sign):
+                return f"{leave} does not show"
     return ""
+
+
+class _Pair:
+    """A transport and the socket at its other end, closed at the end."""
+
+    def __init__(self, kind: type[Server]) -> None:
+        self._ours, self._theirs = socket.socketpair()
+        self._ours.setblocking(False)
+        port: Any = None
+        deaf: Any = _Deaf()
+        self._transport: Any = kind(self._ours, Protocol(), ("127.0.0.1", 1), port, 1, deaf)
+
+    def __enter__(self) -> tuple[Any, socket.socket]:
+        return self._transport, self._theirs
+
+    def __exit__(self, *_: object) -> None:
+        self._ours.close()
+        self._theirs.close()
 
 
 class _Deaf:

@@ -231,6 +231,22 @@ class MissedTests(ManagerTests):
         self.interrupt()
         self.assertEqual([name for name, _ in self.told], ["news:c"])
 
+    def test_the_broker_is_there_when_they_are_told(self):
+        """What they publish then goes to all servers; what they subscribe to then is told of no fault before it."""
+        receipts = []
+
+        def missed(name, notice):
+            self.manager.publish("here:a", Event("x")).addCallback(receipts.append)
+            self.manager.subscribe("news:new", print, missed=self.missed)
+            self.manager.subscribe("kept:new", print, missed=self.missed)
+
+        self.broker.pages = [Page(Lineage("e", (Branch("b", 0),)), 0, 0, ())]
+        self.manager.subscribe("news:a", print, missed=missed)
+        self.interrupt()
+        self.assertEqual((receipts, self.manager.get_publisher_stats()["degraded_publishes"]), ([None], 0))
+        self.assertEqual([call for call in self.broker.calls if call[0] == "sync"], [("sync", "kept:new", None)])
+        self.assertEqual(self.told, [])
+
     def test_of_all_channels(self):
         """Every name of the catalogue."""
         self.broker.pages = [Page(Lineage("e", (Branch("b", 0),)), 0, 0, ())] * 9
@@ -278,6 +294,11 @@ class LifeTests(ManagerTests):
                 "broker": "fake://",
             },
         )
+
+    def test_copies_are_counted_with_what_was_received(self):
+        """The broker drops them, before anybody here sees them."""
+        self.broker.state = evolve(self.broker.state, copies=3)
+        self.assertEqual(self.manager.get_subscriber_stats()["copies"], 3)
 
     def test_shutdown_waits_for_what_is_on_its_way(self):
         """Then it disconnects; later publishes fail."""

@@ -37,7 +37,7 @@ class ReceptionTests(SynchronousTestCase):
         self.listeners = Listeners()
         channels = [*builtin_channels(), Channel("broken", events=[Broken], derive=explode)]
         self.reception = Reception(
-            Catalogue(channels, {}), self.listeners, "me", 1000, ids(), self.clock.seconds, lambda: 1_000
+            Catalogue(channels, {}), self.listeners, "me", 1000, ids(), self.clock.seconds, lambda: 1_000, 10_000
         )
         self.stats = self.reception.stats
         self.follower = FakeFollower()
@@ -45,6 +45,14 @@ class ReceptionTests(SynchronousTestCase):
         self.logged = []
         globalLogPublisher.addObserver(self.logged.append)
         self.addCleanup(globalLogPublisher.removeObserver, self.logged.append)
+
+    def test_ids_are_remembered_within_their_memory(self):
+        """A repeat is known as long as there is room for its id."""
+        for number in (1, 1, *range(2, 60), 1):
+            self.receive(
+                b'{"type":"match_updated","id":"%d","data":{"matchId":"m","player1Id":"a","player2Id":"b"}}' % number
+            )
+        self.assertEqual((len(self.follower.publications), self.stats.repeated), (60, 1))
 
     def receive(self, payload, channel="match:events", position=None):
         if position is None:

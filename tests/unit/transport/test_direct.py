@@ -2,8 +2,10 @@
 
 import socket
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
-from twisted.internet.tcp import Connection, Server
+from twisted.internet.tcp import Server
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.transport import direct
@@ -92,6 +94,12 @@ class DirectTests(SynchronousTestCase):
             direct.send(self.transport, b"hello")
             self.assertEqual((written, self.got()), ([b"hello"], b""), leave)
 
+    def test_what_is_gone_is_left_to_twisted(self):
+        """It has no socket any more, and takes what comes without a word."""
+        self.transport.connectionLost(Failure(ConnectionDone()))
+        direct.send(self.transport, b"hello")
+        self.assertEqual(self.waits, 0)
+
     def test_tls_is_left_to_tls(self):
         """Begun on a plain connection, or put on top of one."""
         written = []
@@ -114,25 +122,29 @@ class WhyNotTests(SynchronousTestCase):
     def test_another_twisted_is_found_out(self):
         """By what it lacks, or does in another way."""
 
-        class Lacking(Connection):
+        class Lacking(Server):
             def __getattribute__(self, name):
                 if name == "_aborting":
                     raise AttributeError(name)
                 return super().__getattribute__(name)
 
-        class Hiding(Connection):
+        class Hiding(Server):
             def write(self, data):
                 self.hidden = data
 
-        class Keeping(Connection):
+        class Keeping(Server):
             def doWrite(self):
                 pass
 
-        class Staying(Connection):
+        class Staying(Server):
             def abortConnection(self):
                 pass
 
-        class Failing(Connection):
+        class Half(Server):
+            def loseWriteConnection(self):
+                pass
+
+        class Failing(Server):
             def write(self, data):
                 raise RuntimeError("no more")
 
@@ -140,7 +152,9 @@ class WhyNotTests(SynchronousTestCase):
             (Lacking, "its transports have no _aborting"),
             (Hiding, "what waits to be sent does not show"),
             (Keeping, "what was sent still shows"),
-            (Staying, "it does not show who is leaving"),
+            (Staying, "abortConnection does not show"),
+            (Half, "loseWriteConnection does not show"),
+            (type("Busy", (Server,), {"dataBuffer": b"x"}), "a new transport has something to send, or is leaving"),
             (Failing, "RuntimeError: no more"),
         ):
             self.assertEqual(direct.why_not(kind), problem)
