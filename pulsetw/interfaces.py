@@ -302,18 +302,21 @@ class Wire:
     Attributes:
         dialect: decodes commands, encodes all that a client is told.
         frame: wraps one text message into the bytes that the transport sends.
+        smaller: does the same, compressed where that is smaller; None = these connections take nothing compressed.
     """
 
     dialect: "IDialect"
     frame: Callable[[bytes], bytes] = field(repr=False)
+    smaller: Callable[[bytes], bytes] | None = field(default=None, repr=False)
 
     def message(self, message: Message) -> bytes:
         """The finished bytes of anything that a client is told, but publications."""
         return self.frame(self.dialect.encode(message))
 
-    def publication(self, publication: Publication) -> bytes:
-        """The finished bytes of a publication."""
-        return self.frame(self.dialect.encode_publication(publication))
+    def publication(self, publication: Publication, *, compress: bool = False) -> bytes:
+        """The finished bytes of a publication, compressed where it is wanted and they can take it."""
+        frame = self.smaller if compress and self.smaller is not None else self.frame
+        return frame(self.dialect.encode_publication(publication))
 
 
 class IDialect(Interface):

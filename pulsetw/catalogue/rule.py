@@ -46,6 +46,7 @@ class Rule:
             that listen there themselves; only with a history: without, the event goes there anyway.
         slow: what a client gets that could not keep up: ``catch_up``, all that the log still has; ``latest``, the
             newest event; ``disconnect``, a good-bye.
+        compress: whether events are compressed, once for all clients that take it.
         outage: what publishing does while the broker is away: ``fail``, or ``local``, which gives the event to this
             server's own clients at once and to the others when the broker is back.
     """
@@ -58,6 +59,7 @@ class Rule:
     strict: bool = True
     mirror: bool = False
     slow: Slow = "catch_up"
+    compress: bool = False
     outage: Outage = "fail"
 
     @property

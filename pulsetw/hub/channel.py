@@ -50,6 +50,7 @@ class Channel:
         has_history: bool = False,
         strict: bool = False,
         slow: Slow = "catch_up",
+        compress: bool = False,
         reload_after_ms: Callable[[Notice], int] = at_once,
         counts: Counts | None = None,
     ) -> None:
@@ -61,6 +62,7 @@ class Channel:
             has_history: whether the ring is kept with nobody behind.
             strict: whether a failover is told.
             slow: see `pulsetw.catalogue.Rule`.
+            compress: as `slow`.
             reload_after_ms: when a client that is told so should load its state again.
             counts: shared with other channels; None = its own.
         """
@@ -72,7 +74,7 @@ class Channel:
         self._new: list[Publication] = []
         self._new_bytes = 0
         self._fan_out: FanOut | None = None
-        self._ring = Ring()
+        self._ring = Ring(compress=compress)
         self._lineage: Lineage | None = None
         self._position: Position | None = None  # of what was given last
         self._flushed: Position | None = None  # of the ring's newest

@@ -357,6 +357,7 @@ class Hub:
                 has_history=rule.history is not None,
                 strict=rule.tells_failovers,
                 slow=rule.slow,
+                compress=rule.compress,
                 reload_after_ms=self._reloading.after_ms,
                 counts=self._counts,
             )

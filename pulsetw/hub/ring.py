@@ -70,7 +70,9 @@ class Ring:
         reach: what is older than after this offset cannot be had from the broker either, or not now; 0 = not known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, compress: bool = False) -> None:
+        """Nothing; `compress` says whether publications are compressed for those who can take it."""
+        self._compress = compress
         self.first = 0
         self.turns = 0
         self.reach = 0
@@ -184,7 +186,7 @@ class Ring:
         if data is None:
             if item.publication is None:
                 raise RuntimeError("only publications are encoded")
-            data = item.encoded[wire] = wire.publication(item.publication)
+            data = item.encoded[wire] = wire.publication(item.publication, compress=self._compress)
             item.size += len(data)
             self.bytes += len(data)
         return data

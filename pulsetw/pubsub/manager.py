@@ -17,7 +17,8 @@ from pulsetw.errors import BrokerAway, ChannelError, EventError
 from pulsetw.interfaces import Excerpt, IBroker, IChannels, IFollower, IReceiver
 from pulsetw.model import Entry, Event, Position, Receipt
 from pulsetw.pubsub.listeners import Callback, Listeners, Missed
-from pulsetw.pubsub.publishing import Publishing, PubSubOptions, as_event
+from pulsetw.pubsub.options import PubSubOptions
+from pulsetw.pubsub.publishing import Publishing, as_event
 from pulsetw.pubsub.reception import Reception
 from pulsetw.pubsub.recovery import Recovery
 from pulsetw.pubsub.staleness import Staleness
@@ -59,19 +60,9 @@ class PubSubManager:
         self._catalogue = catalogue
         self._clock = clock
         self._listeners = Listeners()
-        self._reception = Reception(
-            catalogue,
-            self._listeners,
-            server_id,
-            options.max_event_bytes,
-            new_id,
-            clock.seconds,
-            now_ms,
-            options.windows_bytes // 2,
-        )
+        self._reception = Reception(catalogue, self._listeners, server_id, options, new_id, clock.seconds, now_ms)
         self._is_up = False
-        windows_bytes = options.windows_bytes // 2
-        self._recovery = Recovery(broker.sync, self._reception, clock, lambda: self._is_up, windows_bytes)
+        self._recovery = Recovery(broker.sync, self._reception, clock, lambda: self._is_up, options.window_bytes)
         self._staleness = Staleness(clock, now_ms, self._tell_stale, self._tell_fresh)
         self._publishing = Publishing(
             broker,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from attrs import field, frozen
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -15,27 +14,10 @@ from pulsetw.codec import MAX_NAME_CHARACTERS, decode_envelope, encode_envelope
 from pulsetw.errors import EventError, OversizedEvent, PublishError, PulsetwError
 from pulsetw.interfaces import IBroker
 from pulsetw.model import Degraded, Event, Position, Receipt
-from pulsetw.pubsub.outbox import Outbox, OutboxOptions
-from pulsetw.pubsub.retry import Retries, RetryOptions
+from pulsetw.pubsub.options import PubSubOptions
+from pulsetw.pubsub.outbox import Outbox
+from pulsetw.pubsub.retry import Retries
 from pulsetw.pubsub.stats import PublisherStats
-
-
-@frozen
-class PubSubOptions:
-    """Bounds of publishing and listening.
-
-    Attributes:
-        max_event_bytes: the longest envelope, in bytes, published or received; 0 = no bound.
-        retry: when to try again.
-        outbox: what may wait for the broker, on channels with ``outage = "local"``.
-        windows_bytes: what is remembered of events that came, their ids above all, on all channels together, in bytes,
-            half of it for those with a history; the idlest channel forgets first.
-    """
-
-    max_event_bytes: int = 65536
-    retry: RetryOptions = field(factory=RetryOptions)
-    outbox: OutboxOptions = field(factory=OutboxOptions)
-    windows_bytes: int = 67_108_864
 
 
 class Publishing:

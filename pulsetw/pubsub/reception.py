@@ -18,6 +18,7 @@ from pulsetw.interfaces import Excerpt
 from pulsetw.model import Entry, Event, Lineage, Notice, Page, Position, Publication
 from pulsetw.policy.recovery import unbroken
 from pulsetw.pubsub.listeners import Listeners, Missed
+from pulsetw.pubsub.options import PubSubOptions
 from pulsetw.pubsub.seen import ID_BYTES, SeenIds
 from pulsetw.pubsub.stats import SubscriberStats
 
@@ -40,11 +41,10 @@ class Reception:
         catalogue: Catalogue,
         listeners: Listeners,
         server_id: str,
-        max_event_bytes: int,
+        options: PubSubOptions,
         new_id: Callable[[], str],
         now: Callable[[], float],
         now_ms: Callable[[], int],
-        seen_bytes: int,
     ) -> None:
         """Nothing was received yet.
 
@@ -52,21 +52,20 @@ class Reception:
             catalogue: the channels.
             listeners: who gets what.
             server_id: this server; its own events go to those callbacks only that ask for them.
-            max_event_bytes: longer messages are dropped; 0 = no bound.
+            options: bounds; longer messages are dropped.
             new_id: for events that came without an id.
             now: seconds of a clock that never goes back.
             now_ms: milliseconds since 1970.
-            seen_bytes: what is remembered of the ids of channels without a history.
         """
         self.stats = SubscriberStats()
         self._catalogue = catalogue
         self._listeners = listeners
         self._server_id = server_id
-        self._max_event_bytes = max_event_bytes
+        self._max_event_bytes = options.max_event_bytes
         self._new_id = new_id
         self._now = now
         self._now_ms = now_ms
-        self._seen = SeenIds(in_all=max(1, seen_bytes // ID_BYTES))
+        self._seen = SeenIds(in_all=max(1, options.window_bytes // ID_BYTES))
         self._local: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._told: dict[tuple[str, ...], float] = {}
 

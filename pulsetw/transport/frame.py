@@ -3,6 +3,7 @@
 PING = b"\x89\x00"
 
 _TEXT = 0x81  # FIN and the opcode of text
+_DEFLATED_TEXT = 0xC1  # and RSV1
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -11,9 +12,22 @@ def text_frame(payload: bytes) -> bytes:
     Args:
         payload: UTF-8; its length must be below 2^63 bytes.
     """
+    return _frame(_TEXT, payload)
+
+
+def deflated_frame(payload: bytes) -> bytes:
+    """One text message that is compressed (RFC 7692 6).
+
+    Args:
+        payload: the message's UTF-8, deflated, without the four bytes of a sync flush at its end.
+    """
+    return _frame(_DEFLATED_TEXT, payload)
+
+
+def _frame(first: int, payload: bytes) -> bytes:
     length = len(payload)
     if length < 126:
-        return bytes((_TEXT, length)) + payload
+        return bytes((first, length)) + payload
     if length < 65536:
-        return bytes((_TEXT, 126)) + length.to_bytes(2, "big") + payload
-    return bytes((_TEXT, 127)) + length.to_bytes(8, "big") + payload
+        return bytes((first, 126)) + length.to_bytes(2, "big") + payload
+    return bytes((first, 127)) + length.to_bytes(8, "big") + payload

@@ -129,6 +129,9 @@ class LeanServerProtocol(WebSocketServerProtocol):  # type: ignore[misc]  # Auto
         """Drops what an open connection does not need that is not in the middle of a message."""
         if self.inside_message or self.current_frame is not None:
             return
+        if self._perMessageCompress is not None:
+            # Of the message that is done; the next one begins with a new one.
+            self._perMessageCompress._decompressor = None
         cls = type(self)
         self.__dict__ = {
             name: value

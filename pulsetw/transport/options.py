@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pulsetw.transport.deflate import acceptance
+
 
 class Silence:
     """The log of Autobahn's classes: they write of traffic, and repeat what peers sent (tokens in URLs among it)."""
@@ -12,11 +14,12 @@ class Silence:
     trace = info = warn = error = critical = failure = debug
 
 
-def protocol_options(message_bytes: int) -> dict[str, Any]:
+def protocol_options(message_bytes: int, *, compress: bool = False) -> dict[str, Any]:
     """Attributes for a class of protocols, so that no connection carries copies of its own.
 
     Args:
-        message_bytes: of a client's message; 0 = no limit.
+        message_bytes: of a client's message, inflated; 0 = no limit.
+        compress: whether compression is agreed to.
     """
     return {
         "log": Silence(),
@@ -42,7 +45,7 @@ def protocol_options(message_bytes: int) -> dict[str, Any]:
         "maxFramePayloadSize": message_bytes,
         "maxMessagePayloadSize": message_bytes,
         "autoFragmentSize": 0,
-        "perMessageCompressionAccept": staticmethod(_no_compression),
+        "perMessageCompressionAccept": staticmethod(acceptance(is_on=compress)),
         # A client whose message is refused is told why (RFC 6455 7.1.7) before it is let go.
         "failByDrop": False,
         "echoCloseCodeReason": True,
@@ -62,7 +65,3 @@ def _anything() -> list[Any]:
 
     patterns: list[Any] = wildcards2patterns(["*"])
     return patterns
-
-
-def _no_compression(offers: object) -> None:  # noqa: ARG001 -- Autobahn's
-    return None

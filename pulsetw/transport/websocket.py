@@ -20,6 +20,7 @@ from pulsetw.hub.arrival import Arrival
 from pulsetw.interfaces import IConnection, IDialect, ITransport, Wire
 from pulsetw.transport import direct
 from pulsetw.transport.answer import answer, finish
+from pulsetw.transport.deflate import smaller_frame
 from pulsetw.transport.frame import PING, text_frame
 from pulsetw.transport.lean import LeanServerProtocol
 from pulsetw.transport.options import Silence, protocol_options
@@ -79,6 +80,8 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
         open: Callable[[ITransport, Wire, Arrival], IConnection],
         limits: WebSocketLimits = WebSocketLimits(),
         write: Callable[[Any, bytes], None] = direct.write,
+        *,
+        compress: bool = False,
     ) -> None:
         """Opens connections.
 
@@ -89,24 +92,32 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
             open: called for each client, with a transport that is open: its side of the hub.
             limits: what a client may cost.
             write: gives bytes to a transport of Twisted's.
+            compress: whether clients may have what is compressed.
         """
         super().__init__(reactor=reactor, server="")
         self.open = open
         self.limits = limits
         self.write = write
-        self._wires = {name: Wire(dialect, text_frame) for name, dialect in wires.items()}
-        self._default = next(iter(self._wires.values()))
+        smaller = smaller_frame if compress else None
+        self._wires = {
+            (name, takes_deflate): Wire(dialect, text_frame, smaller if takes_deflate else None)
+            for name, dialect in wires.items()
+            for takes_deflate in (False, True)
+        }
+        self._names = list(wires)
         self.failures: Counter[int] = Counter()
         self.allowNullOrigin = False
-        self.protocol = type("LimitedWebSocket", (WebSocketTransport,), protocol_options(limits.message_bytes))
+        self.protocol = type(
+            "LimitedWebSocket", (WebSocketTransport,), protocol_options(limits.message_bytes, compress=compress)
+        )
 
     def choose(self, offered: list[str]) -> str | None:
         """The subprotocol that is spoken: the first that a client offers and we know; None = there is none."""
-        return next((name for name in offered if name in self._wires), None)
+        return next((name for name in offered if name in self._names), None)
 
-    def wire(self, name: str | None) -> Wire:
-        """How clients of a subprotocol are spoken to."""
-        return self._default if name is None else self._wires[name]
+    def wire(self, name: str | None, *, takes_deflate: bool) -> Wire:
+        """How clients of a subprotocol are spoken to, None = of none."""
+        return self._wires[self._names[0] if name is None else name, takes_deflate]
 
 
 @implementer(ITransport, IPushProducer)
@@ -224,7 +235,8 @@ class WebSocketTransport(LeanServerProtocol):
         """The handshake is done."""
         self._is_producer = True
         self.registerProducer(self, True)
-        wire = self.factory.wire(self.websocket_protocol_in_use)
+        takes_deflate = self._perMessageCompress is not None
+        wire = self.factory.wire(self.websocket_protocol_in_use, takes_deflate=takes_deflate)
         self._connection = self._guarded(self.factory.open, self, wire, self._arrival)
         if self._connection is not None and self._stops & _CHOKED:
             self._guarded(self._connection.choked)

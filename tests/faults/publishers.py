@@ -9,7 +9,7 @@ from pulsetw.config import BrokerSettings, Config, load_catalogue
 from pulsetw.errors import PublishError
 from pulsetw.model import Event, Position
 from pulsetw.pubsub.manager import PubSubManager
-from pulsetw.pubsub.publishing import PubSubOptions
+from pulsetw.pubsub.options import PubSubOptions
 from pulsetw.service import make_broker
 from tests.faults.ledger import Acknowledged
 from tests.faults.listeners import CHANNEL

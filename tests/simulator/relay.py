@@ -16,7 +16,7 @@ from pulsetw.hub.hub import Hub, HubOptions
 from pulsetw.interfaces import BrokerStatus, IBroker, Wire
 from pulsetw.model import Entry, Page, Position
 from pulsetw.pubsub.manager import PubSubManager
-from pulsetw.pubsub.publishing import PubSubOptions
+from pulsetw.pubsub.options import PubSubOptions
 from tests.doubles import ids
 from tests.simulator.redis import Redis
 

@@ -9,7 +9,7 @@ from pulsetw.catalogue import Catalogue
 from pulsetw.catalogue.builtin import builtin_channels
 from pulsetw.errors import BrokerAway
 from pulsetw.pubsub.manager import PubSubManager
-from pulsetw.pubsub.publishing import PubSubOptions
+from pulsetw.pubsub.options import PubSubOptions
 from pulsetw.servers import Servers
 from pulsetw.version import __version__
 from tests.doubles import FakeBroker, ids

@@ -92,6 +92,22 @@ class ChannelTests(SynchronousTestCase):
         self.channel.flush()
         self.assertEqual(self.counts.deliveries, 15)
 
+    def test_where_the_rule_says_so_it_is_compressed_once_for_those_who_take_it(self):
+        """The others get the plain bytes, as all do where it does not."""
+        taking = Wire(self.dialect, lambda text: text + b" ", lambda text: b"small:" + text + b" ")
+        for compress, expected in ((True, ["small:1", "small:2"]), (False, ["1", "2"])):
+            self.channel = Channel("c", max_bytes=10**6, compress=compress)
+            plain, *takers = (
+                FakeConnection(str(number), wire) for number, wire in enumerate((self.wire, taking, taking))
+            )
+            for client in (plain, *takers):
+                self.channel.add(client)
+            self.dialect.encoded = 0
+            self.append(1, 2)
+            self.channel.flush()
+            self.assertEqual((plain.got, [taker.got for taker in takers]), (["1", "2"], [expected] * 2))
+            self.assertEqual(self.dialect.encoded, 4)
+
     def test_a_subscriber_gets_what_comes_after_it_came(self):
         """Not what was waiting for the flush already."""
         first = self.connection("first")

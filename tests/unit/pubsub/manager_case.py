@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from pulsetw.catalogue import Catalogue, Rule
 from pulsetw.catalogue.builtin import builtin_channels
 from pulsetw.pubsub.manager import PubSubManager
+from pulsetw.pubsub.options import PubSubOptions
 from pulsetw.pubsub.outbox import OutboxOptions
-from pulsetw.pubsub.publishing import PubSubOptions
 from tests.doubles import FakeBroker, ids
 
 KEPT = Rule(history_size=100, history_age_s=60)

@@ -12,6 +12,7 @@ from pulsetw.catalogue import Catalogue, Channel
 from pulsetw.catalogue.builtin import MatchCreated, builtin_channels
 from pulsetw.model import Branch, Entry, Lineage, Notice, Page, Position
 from pulsetw.pubsub.listeners import Listeners
+from pulsetw.pubsub.options import PubSubOptions
 from pulsetw.pubsub.reception import Reception
 from tests.doubles import FakeFollower, ids
 
@@ -36,8 +37,9 @@ class ReceptionTests(SynchronousTestCase):
         self.clock = Clock()
         self.listeners = Listeners()
         channels = [*builtin_channels(), Channel("broken", events=[Broken], derive=explode)]
+        options = PubSubOptions(1000, windows_bytes=20_000)
         self.reception = Reception(
-            Catalogue(channels, {}), self.listeners, "me", 1000, ids(), self.clock.seconds, lambda: 1_000, 10_000
+            Catalogue(channels, {}), self.listeners, "me", options, ids(), self.clock.seconds, lambda: 1_000
         )
         self.stats = self.reception.stats
         self.follower = FakeFollower()

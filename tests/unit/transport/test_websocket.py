@@ -79,9 +79,11 @@ class HandshakeTests(WebSocketTestCase):
         ):
             answer = self.handshake(request(**{"Sec-WebSocket-Protocol": offer})).take().decode()
             self.assertEqual(re.findall(r"Sec-WebSocket-Protocol: (.*)\r\n", answer), [chosen] if chosen else [])
-            self.assertIs(self.opened[-1].wire, self.factory.wire(name))
-        self.assertIsNot(self.factory.wire("other"), self.factory.wire("pulse.v1"))
-        self.assertIs(self.factory.wire("other").frame, text_frame)
+            self.assertIs(self.opened[-1].wire, self.factory.wire(name, takes_deflate=False))
+        self.assertIsNot(
+            self.factory.wire("other", takes_deflate=False), self.factory.wire("pulse.v1", takes_deflate=False)
+        )
+        self.assertIs(self.factory.wire("other", takes_deflate=False).frame, text_frame)
 
     def test_compression_is_off(self) -> None:
         """Whoever offers it is let in without."""
