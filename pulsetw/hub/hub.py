@@ -1,6 +1,6 @@
 """The local connections, and which of them gets what."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,14 +26,13 @@ from pulsetw.hub.slices import IsOver, Slices, never
 from pulsetw.hub.sweep import Sweep
 from pulsetw.hub.telling import tell_all
 from pulsetw.hub.tops import Tops
+from pulsetw.hub.users import Users
 from pulsetw.interfaces import IChannels, IFollower, ITransport, Wire
 from pulsetw.model import Event, Lineage, Notice, Position, Publication, Receipt
 from pulsetw.policy.identity import Anonymous, identify
 from pulsetw.policy.memory import Memory
 from pulsetw.session import Session, SessionLimits, Standing
 
-# So many events for single users may wait for their turn; then it is not put off.
-_MAX_PERSONAL = 1000
 # So many clients are told to leave in one reactor turn.
 _DRAIN_SLICE = 500
 
@@ -92,19 +91,18 @@ class Hub:
         self._new_id = new_id
         self._dice = dice
         self._connections: dict[str, Connection] = {}
-        self._users: dict[str, dict[Connection, None]] = {}
         self._channels: dict[str, Following] = {}
         self._rings: Memory[Channel] = Memory(options.rings_bytes)
         self._reading = Reading(channels, clock, self._rings.used)
         self._joining = Joining(clock, self._reading, Tops(channels), self._follow, self._release)
         self._reloading = Reloading(options.reload_s, dice)
         self._stale_since: int | None = None
+        self._counts = Counts()
         self._slices = Slices(clock)
         self._serving = Serving(self._channels, self._slices, self._reading, self._catch_up, self._tell_staleness)
-        self._personal: deque[tuple[Publication, str]] = deque()
+        self._users = Users(self._slices, self._counts)
         self._draining_s: float | None = None
         self._on_empty: list[Deferred[None]] = []
-        self._counts = Counts()
         self._errors: Counter[int] = Counter()
         self._disconnects: Counter[int] = Counter()
         self._sweep = Sweep(clock, options.session.ping_s, options.pong_s)
@@ -125,8 +123,7 @@ class Hub:
         session = Session(self._new_id(), user, self._catalogue, self._options.session)
         connection = Connection(self, session, transport, wire)
         self._connections[connection.client] = connection
-        if user:
-            self._users.setdefault(user, {})[connection] = None
+        self._users.add(connection)
         self._sweep.add(connection)
         self._tell_staleness(connection)
         if refusal is not None:
@@ -149,13 +146,8 @@ class Hub:
             return
         declared = self._catalogue.channel(publication.channel)
         if declared.audience is Audience.USER:
-            user = declared.user_of(publication.event)
-            if user in self._users:
-                self._personal.append((publication, user))
-                if len(self._personal) > _MAX_PERSONAL:
-                    self._push_some(None, never)
-                else:
-                    self._slices.add(None, self._push_some)
+            compress = self._catalogue.rule(publication.channel).compress
+            self._users.give(publication, declared.user_of(publication.event), compress=compress)
 
     def past(self, channel: str, publications: Sequence[Publication]) -> None:
         """See `IFollower.past`."""
@@ -179,9 +171,9 @@ class Hub:
         if audience is Audience.ALL:
             following.channel.noticed(notice)
         elif audience is Audience.USER:
-            self._push_some(None, never)
+            self._users.flush()
             gap = Gap(channel, notice, self._reloading.after_ms(notice))
-            self._counts.gaps += tell_all([each for user in self._users.values() for each in user], lambda: gap)
+            self._counts.gaps += tell_all(self._users.everybody(), lambda: gap)
 
     def cut(self, channel: str, notice: Notice) -> None:
         """See `IFollower.cut`."""
@@ -262,11 +254,7 @@ class Hub:
         del self._connections[connection.client]
         self._serving.gone(connection)
         self._sweep.remove(connection)
-        of_user = self._users.get(connection.user)
-        if of_user is not None:
-            of_user.pop(connection, None)
-            if not of_user:
-                del self._users[connection.user]
+        self._users.remove(connection)
         for name in connection.channels:
             self.leave(connection, name)
         if not self._connections:
@@ -276,7 +264,7 @@ class Hub:
 
     def disconnect_user(self, user: str, disconnect: Disconnect) -> int:
         """Closes all connections of a user here; how many there were."""
-        connections = tuple(self._users.get(user, ()))
+        connections = self._users.connections(user)
         for connection in connections:
             connection.end(disconnect)
         return len(connections)
@@ -318,25 +306,6 @@ class Hub:
             return identify(self._options.anonymous, arrival.user), None
         except Disconnect as disconnect:
             return "", disconnect
-
-    def _push(self, publication: Publication, user: str) -> None:
-        """To all connections of one user; they have no cursor in the channel."""
-        encoded: dict[Wire, bytes] = {}
-        for connection in tuple(self._users.get(user, ())):
-            if publication.exclude and connection.client == publication.exclude:
-                continue
-            data = encoded.get(connection.wire)
-            if data is None:
-                data = encoded[connection.wire] = connection.wire.publication(publication)
-            if connection.push(publication.channel, data):
-                self._counts.deliveries += 1
-
-    def _push_some(self, _: None, is_over: IsOver) -> bool:
-        while self._personal:
-            self._push(*self._personal.popleft())
-            if is_over():
-                break
-        return not self._personal
 
     def _flush(self, channel: Channel, is_over: IsOver) -> bool:
         channel.flush(is_over)
