@@ -152,10 +152,10 @@ class Notice:
     Attributes:
         reason: ``epoch`` (the count began anew), ``branch`` (what the consumer had read is on a branch that is not
             known any more), ``failover`` (a new master may lack what the old one acknowledged), ``diverged`` (what the
-            consumer had read last is on a dead branch), ``trimmed`` (the history is too short), ``dropped`` (this
-            server cannot give the event on: it is too long here, or none), ``slow`` (the consumer could not keep up),
-            ``broker`` (a channel without history, and the broker was away), ``reconnected`` (our client finds it:
-            its connection was renewed, and the channel has no positions).
+            consumer had read last is on a dead branch, or at a place that the log never had), ``trimmed`` (the history
+            is too short), ``dropped`` (this server cannot give the event on: it is too long here, or none), ``slow``
+            (the consumer could not keep up), ``broker`` (a channel without history, and the broker was away),
+            ``reconnected`` (our client finds it: its connection was renewed, and the channel has no positions).
         start: the last place that the consumer got; None = unknown.
         end: what follows comes after this place; None = unknown.
     """
@@ -171,7 +171,7 @@ class Notice:
 
     @property
     def is_of_the_log(self) -> bool:
-        """Whether the log itself has changed, for all its readers at once, and not only what one of them has of it."""
+        """Whether the log itself is not what was read, mostly for all its readers at once, and not only for one."""
         return self.begins_anew or self.reason in ("failover", "diverged")
 
 

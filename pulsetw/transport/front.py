@@ -176,10 +176,13 @@ class FrontFactory(ServerFactory):
             self._telling_since = now
         if origin not in self._told and len(self._told) < _MAX_TOLD:
             self._told.add(origin)
-            self._log.warn(
-                "A WebSocket was refused (403): the setting auth.origins does not name its Origin, {origin!r}",
-                origin=origin,
-            )
+            if origin is None:
+                self._log.warn("A WebSocket was refused (403): it came with cookies, and its browser sent no Origin")
+            else:
+                self._log.warn(
+                    "A WebSocket was refused (403): the setting auth.origins does not name its Origin, {origin!r}",
+                    origin=origin,
+                )
 
 
 class Front(Protocol):

@@ -68,7 +68,9 @@ class Acknowledger:
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._kept_bytes = 0
         self._timer: IDelayedCall | None = None
-        self._is_asking = self._has_stopped = self._was_full = False
+        self._is_asking = self._has_stopped = False
+        self._refuses = False  # the last one had no room, and nothing has left since
+        self._is_told = False
 
     def publish(
         self, channel: str, event_id: str, payload: bytes, history: History | None
@@ -83,12 +85,9 @@ class Acknowledger:
         if history.ack == "durable":
             publishing = self._publisher.publish(channel, event_id, payload, history)
             return publishing.addCallback(self._confirm)
-        if self._is_full(len(payload)):
-            if not self._was_full:
-                self._was_full = True
-                self._log.error(
-                    "ack = 'window': no replica has {count} events; more are refused", count=len(self._kept)
-                )
+        if not self._has_room_for(len(payload)):
+            self._refuses = True
+            self._tell_full()
             return fail(BrokerRefused(f"no replica has the last {len(self._kept)} events yet", temporary=True))
         kept = _Kept(channel, event_id, payload, history, None)
         return self._publisher.publish(channel, event_id, payload, history).addCallback(self._keep, kept)
@@ -101,7 +100,7 @@ class Acknowledger:
     @property
     def is_full(self) -> bool:
         """Whether events are refused because too many wait for a replica."""
-        return self._was_full or self._is_full(0)
+        return self._refuses or not self._has_room_for(0)
 
     def publisher_up(self) -> None:
         """The publisher has a new connection: what is kept goes out again."""
@@ -125,9 +124,20 @@ class Acknowledger:
     def _confirm(self, position: Position | None) -> Deferred[Position | None]:
         return self._witness.confirm().addCallback(lambda _: position)
 
-    def _is_full(self, size: int) -> bool:
+    def _has_room_for(self, size: int) -> bool:
         options = self._options
-        return len(self._kept) >= options.max_in_flight or self._kept_bytes + size > options.max_in_flight_bytes
+        return len(self._kept) < options.max_in_flight and self._kept_bytes + size <= options.max_in_flight_bytes
+
+    def _tell_full(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._log.error("ack = 'window': no replica has {count} events; more are refused", count=len(self._kept))
+
+    def _look_whether_relieved(self) -> None:
+        # At half, and not at the first that leaves: at the bound events come and go, and each would bring a line.
+        options = self._options
+        if len(self._kept) < options.max_in_flight / 2 and self._kept_bytes < options.max_in_flight_bytes / 2:
+            self._is_told = False
 
     def _keep(self, position: Position | None, kept: _Kept) -> Position | None:
         if self._has_stopped:
@@ -144,8 +154,9 @@ class Acknowledger:
     def _forget(self, kept: _Kept) -> None:
         if self._kept.get((kept.channel, kept.event_id)) is kept:
             del self._kept[kept.channel, kept.event_id]
-            self._was_full = False
             self._kept_bytes -= len(kept.payload)
+            self._refuses = False
+            self._look_whether_relieved()
 
     def _went_again(self, _: Position | None, kept: _Kept) -> None:
         kept.connection = self._link.connection

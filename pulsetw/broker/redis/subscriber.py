@@ -19,13 +19,12 @@ from pulsetw.model import Entry
 # Subscribed at once; Redis and this side together take a few milliseconds for so many.
 _PIECE_NAMES = 1000
 
-
-# Where a pattern is subscribed to, strangers choose the names.
-_MAX_WAYS = 50_000
+# Routes are kept for so many names; where a pattern is subscribed to, strangers choose them.
+_MAX_ROUTES = 50_000
 
 
 @frozen
-class _Way:
+class _Route:
     """Where messages of one name go.
 
     Attributes:
@@ -39,11 +38,15 @@ class _Way:
     is_probe: bool = False
 
 
-_NOWHERE = _Way()
+_NOWHERE = _Route()
 
 
 class Subscriber:
-    """What the subscriber's link carries. It is given to the link as `prepare` and `pushed`."""
+    """What the subscriber's link carries. It is given to the link as `prepare` and `pushed`.
+
+    Attributes:
+        copies: how many copies of entries of a log came, and were dropped: they are for strangers (`History.mirror`).
+    """
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class Subscriber:
             came_round: takes what was published to the probe channel.
             limit_s: how long acknowledgements may take, in seconds.
         """
+        self.copies = 0
         self._limit_s = limit_s
         self._clock = clock
         self._prefix = prefix
@@ -82,7 +86,7 @@ class Subscriber:
         self._prepared: Deferred[None] | None = None
         self._connection: Connection | None = None
         # Where messages go, by the name that Redis sent them for and the one where they were published.
-        self._ways: dict[tuple[bytes, bytes], _Way] = {}
+        self._routes: dict[tuple[bytes, bytes], _Route] = {}
         self._take: dict[bytes, Callable[..., None]] = {
             b"message": self._message,
             b"pmessage": self._pattern_message,
@@ -98,7 +102,7 @@ class Subscriber:
         wires = [wire, live_name(wire)] if history else [wire]
         new = [each for each in wires if each not in self._subscriptions.wanted]
         if new:
-            self._ways.clear()
+            self._routes.clear()
             self._subscriptions.wanted.update(new)
             self._send(True, new)
         elif self._stands(wire):
@@ -112,7 +116,7 @@ class Subscriber:
         wire = self._prefix + name
         wires = self._wires(wire)
         if wires:
-            self._ways.clear()
+            self._routes.clear()
             self._subscriptions.wanted.difference_update(wires)
             self._send(False, wires)
         self._fire(wire)
@@ -144,7 +148,7 @@ class Subscriber:
     def forget_connection(self) -> None:
         """The connection cannot be used any more."""
         self._connection = None
-        self._ways.clear()
+        self._routes.clear()
         self._due_since.clear()
         self._subscriptions.forget_connection()
 
@@ -172,38 +176,40 @@ class Subscriber:
         self._deliver(pattern, channel, payload)
 
     def _deliver(self, by: bytes, wire: bytes, payload: bytes) -> None:
-        way = self._ways.get((by, wire))
-        if way is None:
-            if len(self._ways) >= _MAX_WAYS:
-                self._ways.clear()
-            way = self._ways[by, wire] = self._find_way(by, wire)
-        if way.is_live:
+        route = self._routes.get((by, wire))
+        if route is None:
+            if len(self._routes) >= _MAX_ROUTES:
+                self._routes.clear()
+            route = self._routes[by, wire] = self._make_route(by, wire)
+        if route.is_live:
             try:
                 entry = read_push(payload)
             except Unreadable:
                 return  # a stranger's
-            self._appended(way.name, entry)
-        elif way.name:
-            if not is_copy(payload):
-                self._received(way.name, payload)
-        elif way.is_probe:
+            self._appended(route.name, entry)
+        elif route.name:
+            if is_copy(payload):
+                self.copies += 1
+            else:
+                self._received(route.name, payload)
+        elif route.is_probe:
             self._came_round(payload)
 
-    def _find_way(self, by: bytes, wire: bytes) -> "_Way":
-        """As the subscriptions are now."""
+    def _make_route(self, by: bytes, wire: bytes) -> _Route:
+        """Where this copy of a message goes, as the subscriptions are now; nowhere, if another copy is taken."""
         try:
             channel = wire.decode()
         except UnicodeDecodeError:
             return _NOWHERE  # a stranger's: no channel has such a name
         if channel == self._probe:
-            return _Way(is_probe=by == wire)
+            return _Route(is_probe=by == wire)
         plain = plain_name(channel)
         name = plain[len(self._prefix) :]
         if plain.startswith(RESERVED) or name.startswith(RESERVED) or "}" in plain:
             return _NOWHERE
         if not self._subscriptions.takes(by.decode(), channel):
             return _NOWHERE
-        return _Way(name, is_live=is_live(channel))
+        return _Route(name, is_live=is_live(channel))
 
     def _subscribed(self, wire: bytes, _: int) -> None:
         name = wire.decode()
@@ -220,7 +226,7 @@ class Subscriber:
             self._acknowledged(wire.decode(), subscribed=False)
 
     def _acknowledged(self, name: str, *, subscribed: bool) -> None:
-        self._ways.clear()
+        self._routes.clear()
         self._heard_at = self._clock.seconds()
         if self._due_since:
             self._due_since.popleft()

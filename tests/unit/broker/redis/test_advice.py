@@ -4,7 +4,8 @@ from typing import Any
 
 from attrs import define, field
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+from twisted.internet.testing import EventLoggingObserver
+from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.broker.redis.advice import Advisor
@@ -46,17 +47,12 @@ class FakeConnection:
 
 class AdvisorTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.logged: list[LogEvent] = []
-        globalLogPublisher.addObserver(self.logged.append)
-        self.addCleanup(globalLogPublisher.removeObserver, self.logged.append)
-
-    def warnings(self) -> list[str]:
-        said, self.logged[:] = [formatEvent(event) for event in self.logged], []
-        return said
+        self.logged = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
 
     def said_of(self, options: RedisOptions, acks: set[Ack], connection: FakeConnection) -> str:
+        before = len(self.logged)
         Advisor(options, acks).look(connection)
-        return "; ".join(self.warnings())
+        return "; ".join(formatEvent(event) for event in self.logged[before:])
 
     def test_a_master_that_takes_what_no_replica_hears(self) -> None:
         """Only behind Sentinels, with replicas, without the setting."""
@@ -116,5 +112,5 @@ class AdvisorTests(SynchronousTestCase):
         said = []
         for info in (NONE, NONE, NoReply("lost"), NONE, TWO, NONE):
             advisor.look(FakeConnection(info=info))
-            said.append(len(self.warnings()))
-        self.assertEqual(said, [1, 0, 0, 0, 0, 1])
+            said.append(len(self.logged))
+        self.assertEqual(said, [1, 1, 1, 1, 1, 2])

@@ -217,6 +217,14 @@ class RedisBrokerTests(SynchronousTestCase):
         assert len(self.receiver.received_so_far) == 2
         assert self.receiver.is_ready
 
+    def test_copies_are_counted(self) -> None:
+        """What was made for strangers is dropped, and the count is part of the status."""
+        self.broker.subscribe("a")
+        self.start()
+        self.broker.publish("a", "1", b"{}\t \t\t ")
+        self.clock.pump()
+        assert (self.broker.status().copies, self.receiver.received_so_far) == (1, [])
+
     def test_stop_with_everything_under_way(self) -> None:
         """What waits gets its outcome, nothing is told any more, nothing is left."""
         self.start()
