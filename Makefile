@@ -1,7 +1,8 @@
 # make run    the relay and the example league, to look at; RELAY_PORT=, ADMIN_PORT=, LEAGUE_PORT= choose the ports
 # make test   all checks and tests
 # make faults   breaks Redis, links, relays and clients, and prints who lost what; WORDS="..." chooses the cases
-# make bench   the figures of docs/explanation/figures.md, anew
+# make bench   what deliveries, connections and publications cost, here and elsewhere: docs/explanation/performance.md;
+#              WORDS="W1 pulsetw nchan RUNS=1" chooses, DOCS=1 writes the figures into that page
 # make simulate   random histories of a failing broker, more than the tests have; N= says how many of each kind, SEED=
 #                 where they begin
 # make picture   the README's picture of the league, anew
@@ -44,8 +45,7 @@ faults: $(VENV)/.installed-test
 
 bench: $(VENV)/.installed-test
 	@tests/install redis-server redis-server
-	$(BIN)/python -m tests.bench.comeback
-	$(BIN)/python -m tests.bench.slow
+	$(BIN)/python -m tests.bench $(WORDS) $(if $(DOCS),DOCS=1)
 
 simulate: $(VENV)/.installed-test
 	$(BIN)/python -m tests.simulator $(or $(N),100000) $(or $(SEED),0)

@@ -1,4 +1,4 @@
-"""What is installed: the package, and the one plugin file by which twistd finds it."""
+"""What is installed: the package, its command, and the one plugin file by which twistd finds it."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ exec((ROOT / "pulsetw" / "version.py").read_text(), VERSION)
 TEST = [
     "coverage>=7.6",
     "hypothesis>=6.100",
+    "msgpack>=1.0",
     "mypy>=1.15",
     "mypy-zope>=1.0.12",
     "playwright>=1.50",
@@ -35,13 +36,16 @@ setup(
     install_requires=[
         "attrs>=24.2",
         "autobahn>=26.10.1",
+        "click>=8.2",
         "hiredis>=3.0",
         "msgspec>=0.19",
+        "rich>=14.0",
         "twisted[tls]>=26.10",
         "txredisapi>=1.6",
         "zope.interface>=7.0",
     ],
     extras_require={"test": TEST},
+    entry_points={"console_scripts": ["pulsetw = pulsetw.cli.main:main"]},
     classifiers=[
         "Framework :: Twisted",
         "Intended Audience :: Developers",

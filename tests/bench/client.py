@@ -17,9 +17,10 @@ _HANDSHAKE = (
     b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
-_TEXT, _CLOSE, _PING, _PONG = 0x81, 0x88, 0x89, 0x8A
+TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A
 # RFC 6455 5.3: a frame of a client is masked; with the key 0 it stays as it is.
 _MASK = b"\0\0\0\0"
+_GOING = 1000
 _RECEIVE_BYTES = 262_144
 _AT_ONCE = 100
 
@@ -63,6 +64,7 @@ class Client:
     faults: list[str] = field(factory=list)
     gaps: list[dict[str, Any]] = field(factory=list)
     is_open: bool = False
+    _is_leaving: bool = False
     _socket: socket.socket | None = None
     _data: bytearray = field(factory=bytearray)
 
@@ -73,6 +75,7 @@ class Client:
     def connect(self) -> int:
         """Begins to connect; the file descriptor."""
         self._data.clear()
+        self._is_leaving = False
         for place in self.places.values():
             place.standing = False
         self._socket = socket.socket()
@@ -90,6 +93,11 @@ class Client:
         self._socket.close()
         self.is_open = False
 
+    def leave(self) -> None:
+        """Says good-bye; the connection ends when that was answered."""
+        self._is_leaving = True
+        self._send(masked(CLOSE, _GOING.to_bytes(2, "big")))
+
     def connected(self) -> None:
         """The socket can be written to for the first time."""
         self._send(_HANDSHAKE % self.port)
@@ -105,7 +113,8 @@ class Client:
             received = b""
             self.faults.append(str(error))
         if not received:
-            self.faults.append("the connection ended")
+            if not self._is_leaving:
+                self.faults.append("the connection ended")
             return False
         self._data += received
         if not self.is_open:
@@ -139,7 +148,7 @@ class Client:
             place = self.places.get(channel)
             if place is not None:
                 command["since"] = {"offset": place.offset, "epoch": place.epoch}
-            commands.append(_masked(_TEXT, json.dumps(command).encode()))
+            commands.append(masked(TEXT, json.dumps(command).encode()))
         self._send(b"".join(commands))
 
     def _frames(self) -> Iterator[tuple[int, bytes]]:
@@ -156,10 +165,12 @@ class Client:
         del self._data[:at]
 
     def _frame(self, kind: int, payload: bytes, now: float) -> None:
-        if kind == _PING:
-            self._send(_masked(_PONG, payload))
-        elif kind == _CLOSE:
+        if kind == PING:
+            self._send(masked(PONG, payload))
+        elif kind == CLOSE and not self._is_leaving:
             self.faults.append(f"closed: {payload!r}")
+        elif kind == CLOSE:
+            pass
         elif payload.startswith(b'{"op"'):
             self._told(json.loads(payload))
         else:
@@ -228,6 +239,11 @@ class Crowd:
                 self.connect(client)
             self.run(partial(_all_stand, some), "all are subscribed")
 
+    def drop(self, client: Client) -> None:
+        """Aborts one connection."""
+        self._clients = {number: each for number, each in self._clients.items() if each is not client}
+        client.abort()
+
     def cut(self) -> None:
         """Aborts all connections."""
         for client in self._clients.values():
@@ -271,7 +287,8 @@ def _all_stand(clients: list[Client]) -> bool:
     return all(client.is_standing for client in clients)
 
 
-def _masked(kind: int, payload: bytes) -> bytes:
+def masked(kind: int, payload: bytes) -> bytes:
+    """A client's frame."""
     length = len(payload)
     head = bytes((kind, 0x80 | length)) if length < 126 else bytes((kind, 0xFE)) + length.to_bytes(2, "big")
     return head + _MASK + payload
