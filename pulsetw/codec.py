@@ -21,9 +21,8 @@ _MISSING = re.compile(r"^Object missing required field `(?P<name>.*)`$", re.DOTA
 _WORD = re.compile(r"_([a-z0-9])")
 
 
-def encode(document: object) -> bytes:
-    """The JSON of plain types, attrs instances (names as they are) and msgspec structs."""
-    return msgspec.json.encode(document)
+encode = msgspec.json.Encoder().encode
+"""The JSON of plain types, attrs instances (names as they are) and msgspec structs."""
 
 
 def decode(text: bytes | str) -> Any:

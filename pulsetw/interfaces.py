@@ -1,6 +1,7 @@
 """The plug points, each with the contract that its implementers keep."""
 
 from collections.abc import Callable, Sequence
+from itertools import count
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred
@@ -302,12 +303,14 @@ class Wire:
     Attributes:
         dialect: decodes commands, encodes all that a client is told.
         frame: wraps one text message into the bytes that the transport sends.
+        number: no other has it. (A dict with keys that are objects costs the garbage collector time.)
         smaller: does the same, compressed where that is smaller; None = these connections take nothing compressed.
     """
 
     dialect: "IDialect"
     frame: Callable[[bytes], bytes] = field(repr=False)
     smaller: Callable[[bytes], bytes] | None = field(default=None, repr=False)
+    number: int = field(factory=count().__next__, init=False)
 
     def message(self, message: Message) -> bytes:
         """The finished bytes of anything that a client is told, but publications."""

@@ -1,7 +1,8 @@
 """What everything here is about: events, positions, publications, and the logs that they stand in.
 
 Those of which there is one for each message are msgspec's structs: frozen as attrs classes are, and made in 0.05 µs
-instead of 0.3.
+instead of 0.3. The garbage collector does not look at them (``gc=False``): rings hold many of them, and looking
+through those took a fifth of the time. They are values, and stand in no cycle.
 """
 
 from collections.abc import Mapping
@@ -175,7 +176,7 @@ class Notice:
         return self.begins_anew or self.reason in ("failover", "diverged")
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """A typed fact.
 
     An application gives `type` and `data`; what is left empty is filled in when it is published.
@@ -198,7 +199,7 @@ class Event(Struct, frozen=True):
     tags: Mapping[str, str] | None = None
 
 
-class Publication(Struct, frozen=True):
+class Publication(Struct, frozen=True, gc=False):
     """An event in a channel.
 
     Attributes:

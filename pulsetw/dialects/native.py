@@ -151,17 +151,18 @@ class NativeDialect:
 def _push(publication: Publication) -> _Push:
     event = publication.event
     position = publication.position
+    # In their order: by their names it would take 0.2 µs more, for each message.
     return _Push(
-        type=event.type,
-        channel=publication.channel,
-        timestamp=event.timestamp,
-        server_id=event.server_id,
-        id=event.id,
-        data=codec.text_of(event),
-        tags=dict(event.tags) if event.tags else None,
-        offset=position.offset if position else None,
-        epoch=position.wire_epoch if position else None,
-        degraded=publication.degraded,
+        event.type,
+        publication.channel,
+        event.timestamp,
+        event.server_id,
+        event.id,
+        codec.text_of(event),
+        dict(event.tags) if event.tags else None,
+        position.offset if position else None,
+        position.wire_epoch if position else None,
+        publication.degraded,
     )
 
 

@@ -24,7 +24,7 @@ from pulsetw.hub.choice import Choice
 from pulsetw.hub.connection import Connection
 from pulsetw.hub.counts import Counts
 from pulsetw.hub.cursor import Cursor
-from pulsetw.hub.fanout import FanOut
+from pulsetw.hub.fanout import PIECE, Batch, FanOut, Sending
 from pulsetw.hub.reloading import at_once
 from pulsetw.hub.resuming import Beginning, lacks, newest, resume
 from pulsetw.hub.ring import ITEM_BYTES, Ring
@@ -82,6 +82,7 @@ class Channel:
         self._subscribers = Subscribers(name)
         self._choice = Choice()
         self._counts = counts or Counts()
+        self._sending = Sending(self._subscribers, self._choice, self._counts)
         self._catching_up = CatchingUp(
             self._ring, self._subscribers, self._choice, slow, has_history, self._tell, self._counts
         )
@@ -116,7 +117,8 @@ class Channel:
             last: without `since`, so many of the newest publications come first.
         """
         if self._fan_out is None and self._new:
-            self._begin_fan_out()
+            # What waits is not for it.
+            self._begin()
         here = self._flushed
         if since is not None:
             begins = resume(self._ring, self._lineage, here, self._top, since, self._branches.doubtful(since))
@@ -164,10 +166,13 @@ class Channel:
             is_over: says when to go on another time; what comes until then goes out with one more send.
         """
         while self._new or self._fan_out is not None:
-            fan_out = self._fan_out or self._begin_fan_out()
-            fan_out.go_on(is_over)
-            if fan_out.is_done:
-                self._fan_out = None
+            if self._fan_out is None:
+                self._begin()
+            if self._fan_out is not None:
+                self._fan_out.go_on(is_over)
+                if self._fan_out.is_done:
+                    self._fan_out = None
+            if self._fan_out is None:
                 self._reached()
                 self._trim()
             if (self._new or self._fan_out is not None) and is_over():
@@ -326,12 +331,19 @@ class Channel:
         """Gives the ring's memory back: those behind get a gap, those who come back find nothing."""
         self._ring.forget()
 
-    def _begin_fan_out(self) -> FanOut:
+    def _begin(self) -> None:
+        """What is new comes into the ring, and is sent at once to few, or is on its way to many."""
         stood, self._flushed = self._flushed, self._position
         new, self._new, self._new_bytes = self._new, [], 0
-        items = [self._ring.add(publication) for publication in new]
-        self._fan_out = FanOut(self._ring, items, stood, self._subscribers, self._choice, self._counts)
-        return self._fan_out
+        ring, groups = self._ring, self._subscribers.current
+        items = [ring.add(publication) for publication in new]
+        batch = Batch(items, stood, self._choice.is_for_all(items))
+        if sum(map(len, groups.values())) > PIECE:
+            self._fan_out = FanOut(self._sending, batch, ring, groups)
+            return
+        for wire, group in tuple(groups.items()):
+            if group:
+                self._sending.send(tuple(group), batch, [ring.encode(item, wire) for item in items])
 
     def _reached(self) -> None:
         """All but those behind have come to the ring's end."""

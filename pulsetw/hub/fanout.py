@@ -1,7 +1,8 @@
 """New items of a channel on their way to those who stood at its end."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from msgspec import Struct
 from twisted.logger import Logger
 
 from pulsetw.hub.choice import Choice
@@ -10,59 +11,110 @@ from pulsetw.hub.counts import Counts
 from pulsetw.hub.ring import Item, Ring
 from pulsetw.hub.slices import IsOver
 from pulsetw.hub.subscribers import Subscribers
+from pulsetw.interfaces import Wire
 from pulsetw.model import Position
 
-# So many are sent to before the time is looked at: half a millisecond's worth.
-_PIECE = 100
+PIECE = 100
+"""So many are sent to before the time is looked at: half a millisecond's worth."""
 
 
-class FanOut:
-    """One send of the joined items for each subscriber.
-
-    It may take many reactor turns. Who comes in between does not get these items, as it stands behind them; who is
-    reached when its transport is full keeps a cursor before them.
-
-    Attributes:
-        start: the number of the first item.
-    """
-
-    __slots__ = ("_choice", "_counts", "_is_for_all", "_items", "_left", "_stood", "_subscribers", "_waiting", "start")
+class Sending:
+    """Sends new items to those of one channel who stand at its end; who cannot take them keeps a cursor before them."""
 
     _log = Logger()
 
+    def __init__(self, subscribers: Subscribers, choice: Choice, counts: Counts) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            subscribers: who is where.
+            choice: which of them gets which.
+            counts: what is delivered is counted there.
+        """
+        self._subscribers = subscribers
+        self._choice = choice
+        self._counts = counts
+
+    def send(self, connections: Iterable[Connection], batch: "Batch", encoded: list[bytes]) -> None:
+        """One send for each; `encoded` are the items as these connections take them."""
+        is_for_all, count = batch.is_for_all, len(encoded)
+        data = encoded[0] if count == 1 else b"".join(encoded)
+        deliveries = 0
+        for connection in connections:
+            if connection.is_choked:
+                self._subscribers.fall_behind(connection, batch.start, batch.stood)
+                continue
+            try:
+                if is_for_all:
+                    connection.transport.send(data)
+                    deliveries += count
+                else:
+                    deliveries += self._send_chosen(connection, batch, encoded)
+            except Exception:  # noqa: BLE001 -- the others have to get theirs
+                self._log.failure("Sending to {client} failed", client=connection.client)
+                connection.transport.abort()
+        self._counts.deliveries += deliveries
+
+    def _send_chosen(self, connection: Connection, batch: "Batch", encoded: list[bytes]) -> int:
+        """Sends those that are for this one; how many they are."""
+        joined = self._subscribers.current[connection.wire][connection]
+        pairs = zip(batch.items, encoded, strict=True)
+        chosen = [each for item, each in pairs if self._choice.is_for(connection, joined, item)]
+        if chosen:
+            connection.transport.send(b"".join(chosen))
+        return len(chosen)
+
+
+class Batch(Struct, gc=False):
+    """New items that go out together. There may be one for each message.
+
+    Attributes:
+        items: the newest of the ring, at least one.
+        stood: up to this place everything was sent before.
+        is_for_all: whether all of them are for everybody.
+    """
+
+    items: Sequence[Item]
+    stood: Position | None
+    is_for_all: bool
+
+    @property
+    def start(self) -> int:
+        """The number of the first item."""
+        return self.items[0].number
+
+
+class FanOut:
+    """A batch on its way to many: it may take many reactor turns.
+
+    Who comes in between does not get these items, as it stands behind them.
+    """
+
+    __slots__ = ("_batch", "_left", "_sending", "_waiting")
+
     def __init__(
-        self,
-        ring: Ring,
-        items: Sequence[Item],
-        stood: Position | None,
-        subscribers: Subscribers,
-        choice: Choice,
-        counts: Counts,
+        self, sending: Sending, batch: Batch, ring: Ring, groups: Mapping[Wire, Collection[Connection]]
     ) -> None:
         """Nothing is sent yet.
 
         Args:
-            ring: encodes the items.
-            items: the newest of the ring, at least one.
-            stood: up to this place everything was sent before.
-            subscribers: those who are at the end now get the items.
-            choice: which of them gets which.
-            counts: what is delivered is counted there.
+            sending: sends.
+            batch: what.
+            ring: encodes it.
+            groups: who gets it, by kind of connection.
         """
-        self.start = items[0].number
-        self._items = items
-        self._stood = stood
-        self._subscribers = subscribers
-        self._choice = choice
-        self._counts = counts
-        self._is_for_all = choice.is_for_all(items)
+        self._sending = sending
+        self._batch = batch
         # For each kind of connection: who has not been reached, and what it gets.
         self._waiting = [
-            (list(group), [ring.encode(item, wire) for item in items])
-            for wire, group in subscribers.current.items()
-            if group
+            (list(group), [ring.encode(item, wire) for item in batch.items]) for wire, group in groups.items() if group
         ]
-        self._left: set[Connection] | None = None
+        self._left: set[Connection] = set()
+
+    @property
+    def start(self) -> int:
+        """The number of the first item."""
+        return self._batch.start
 
     @property
     def is_done(self) -> bool:
@@ -71,48 +123,18 @@ class FanOut:
 
     def leave(self, connection: Connection) -> None:
         """It gets nothing any more, even if it comes back."""
-        if self._left is None:
-            self._left = set()
         self._left.add(connection)
 
     def go_on(self, is_over: IsOver) -> None:
         """Sends until it is over, or all have been reached."""
         while self._waiting:
             connections, encoded = self._waiting[-1]
-            data = encoded[0] if len(encoded) == 1 else b"".join(encoded)
             while connections:
-                piece = connections[-_PIECE:]
-                del connections[-_PIECE:]
-                if self._left is not None:
+                piece = connections[-PIECE:]
+                del connections[-PIECE:]
+                if self._left:
                     piece = [connection for connection in piece if connection not in self._left]
-                self._send(piece, data, encoded)
+                self._sending.send(piece, self._batch, encoded)
                 if connections and is_over():
                     return
             self._waiting.pop()
-
-    def _send(self, piece: list[Connection], data: bytes, encoded: list[bytes]) -> None:
-        is_for_all, count = self._is_for_all, len(encoded)
-        deliveries = 0
-        for connection in piece:
-            if connection.is_choked:
-                self._subscribers.fall_behind(connection, self.start, self._stood)
-                continue
-            try:
-                if is_for_all:
-                    connection.transport.send(data)
-                    deliveries += count
-                else:
-                    deliveries += self._send_chosen(connection, encoded)
-            except Exception:  # noqa: BLE001 -- the others have to get theirs
-                self._log.failure("Sending to {client} failed", client=connection.client)
-                connection.transport.abort()
-        self._counts.deliveries += deliveries
-
-    def _send_chosen(self, connection: Connection, encoded: list[bytes]) -> int:
-        """Sends those that are for this one; how many they are."""
-        joined = self._subscribers.current[connection.wire][connection]
-        pairs = zip(self._items, encoded, strict=True)
-        chosen = [each for item, each in pairs if self._choice.is_for(connection, joined, item)]
-        if chosen:
-            connection.transport.send(b"".join(chosen))
-        return len(chosen)

@@ -309,7 +309,8 @@ class Hub:
 
     def _flush(self, channel: Channel, is_over: IsOver) -> bool:
         channel.flush(is_over)
-        self._rings.used(channel)
+        if channel.kept_bytes or channel.has_history:
+            self._rings.used(channel)
         return channel.is_flushed
 
     def _catch_up(self, connection: Connection, channel: Channel) -> None:

@@ -24,14 +24,14 @@ _MAX_LOCAL = 10_000
 _LOCAL_BYTES = 150
 
 
-class Item(Struct, eq=False):
+class Item(Struct, eq=False, gc=False):
     """One place of the ring; without publication and notice it is dead. There is one for each message.
 
     Attributes:
         number: its place.
         id: the event's; "" where there is none.
         firsts: the numbers of items with the same event, the newest first: who was sent one of them has had it.
-        encoded: the publication's bytes, once for each kind of connection.
+        encoded: the publication's bytes, by the number of the kind of connection.
         size: what it takes, in bytes.
     """
 
@@ -40,7 +40,7 @@ class Item(Struct, eq=False):
     notice: Notice | None = None
     id: str = ""
     firsts: tuple[int, ...] = ()
-    encoded: dict[Wire, bytes] = field(default_factory=dict)
+    encoded: dict[int, bytes] = field(default_factory=dict)
     size: int = ITEM_BYTES
 
     @property
@@ -182,11 +182,11 @@ class Ring:
 
     def encode(self, item: Item, wire: Wire) -> bytes:
         """The bytes of a publication."""
-        data = item.encoded.get(wire)
+        data = item.encoded.get(wire.number)
         if data is None:
             if item.publication is None:
                 raise RuntimeError("only publications are encoded")
-            data = item.encoded[wire] = wire.publication(item.publication, compress=self._compress)
+            data = item.encoded[wire.number] = wire.publication(item.publication, compress=self._compress)
             item.size += len(data)
             self.bytes += len(data)
         return data

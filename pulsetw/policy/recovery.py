@@ -54,7 +54,7 @@ class Ask:
     position: Position | None
 
 
-class Deliver(Struct, frozen=True):
+class Deliver(Struct, frozen=True, gc=False):
     """Gives an entry to everybody. There is one for each message: see `pulsetw.model`.
 
     Attributes:
