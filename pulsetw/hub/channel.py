@@ -10,7 +10,9 @@ An event may come again at another place of the log. Whether it is sent is decid
 where the first copy was.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 
 from attrs import evolve
 
@@ -121,7 +123,7 @@ class Channel:
             self._begin()
         here = self._flushed
         if since is not None:
-            begins = resume(self._ring, self._lineage, here, self._top, since, self._branches.doubtful(since))
+            begins = resume(self._ring, self._lineage, here, self._known_top, since, self._branches.doubtful(since))
             if begins.position is not None and here is not None and begins.position.offset > here.offset:
                 self._choice.ahead.add(connection, begins.position)
         else:
@@ -266,15 +268,20 @@ class Channel:
         """What the ring has: the first `limit` after a place; without one that is known here, the newest."""
         start = None if since is None or self._lineage is None else self._lineage.start_of(since)
         number = self._ring.newest(limit) if start is None else self._ring.after(start, since)
-        kept = [item.publication for item in self._ring.live(number) if item.publication]
-        kept = [each for each in (*kept, *self._new) if each.position and each.position.offset > (start or 0)]
-        return tuple(kept[-limit:] if start is None else kept[:limit])
+        kept = (item.publication for item in self._ring.live(number) if item.publication)
+        placed = (each for each in chain(kept, self._new) if each.position and each.position.offset > (start or 0))
+        return tuple(deque(placed, limit) if start is None else islice(placed, limit))
 
     def is_beyond(self, since: Position) -> bool:
         """Whether it is further on in the current log than this is known to go."""
         start = None if self._lineage is None else self._lineage.start_of(since)
         here = 0 if self._position is None else self._position.offset
         return start is not None and start > max(here, self._top or 0)
+
+    @property
+    def _known_top(self) -> int | None:
+        """How far the log goes, where the broker was asked: what came since counts, too."""
+        return None if self._top is None or self._position is None else max(self._top, self._position.offset)
 
     def reaches(self, offset: int) -> None:
         """The log goes so far at the broker."""

@@ -93,12 +93,12 @@ class Hub:
         self._connections: dict[str, Connection] = {}
         self._channels: dict[str, Following] = {}
         self._rings: Memory[Channel] = Memory(options.rings_bytes)
-        self._reading = Reading(channels, clock, self._rings.used)
+        self._counts = Counts()
+        self._slices = Slices(clock)
+        self._reading = Reading(channels, clock, self._slices, self._rings.used)
         self._joining = Joining(clock, self._reading, Tops(channels), self._follow, self._release)
         self._reloading = Reloading(options.reload_s, dice)
         self._stale_since: int | None = None
-        self._counts = Counts()
-        self._slices = Slices(clock)
         self._serving = Serving(self._channels, self._slices, self._reading, self._catch_up, self._tell_staleness)
         self._users = Users(self._slices, self._counts)
         self._draining_s: float | None = None

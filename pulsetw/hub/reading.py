@@ -17,12 +17,13 @@ from pulsetw.codec import text_of
 from pulsetw.errors import BrokerError, ChannelError
 from pulsetw.hub.channel import Channel
 from pulsetw.hub.ring import ITEM_BYTES
+from pulsetw.hub.slices import IsOver, Slices
 from pulsetw.interfaces import Excerpt, IChannels
 from pulsetw.model import Lineage, Publication
 
-PAGE_ENTRIES = 200
+PAGE_ENTRIES = 1000
 # What a ring may take more for those who come back, in bytes.
-MORE_BYTES = 8 * 1024 * 1024
+MORE_BYTES = 32 * 1024 * 1024
 _KEEP_S = 30.0
 
 
@@ -44,7 +45,7 @@ class _Read:
     """
 
     channel: Channel
-    waiting: list[Deferred[None]] = field(factory=list)
+    waiting: deque[Deferred[None]] = field(factory=deque)
     lineage: Lineage | None = None
     turns: int = 0
     wanted: int = 0
@@ -74,16 +75,18 @@ class Reading:
 
     _log = Logger()
 
-    def __init__(self, source: IChannels, clock: IReactorTime, used: Callable[[Channel], None]) -> None:
+    def __init__(self, source: IChannels, clock: IReactorTime, slices: Slices, used: Callable[[Channel], None]) -> None:
         """Nothing is read.
 
         Args:
             source: has the log.
             clock: for what waits.
+            slices: gives those who have waited their turns: there may be thousands.
             used: called when something was added to a channel's ring.
         """
         self._source = source
         self._clock = clock
+        self._slices = slices
         self._used = used
         self._reads: dict[Channel, _Read] = {}
         self._lowest: dict[Channel, int] = {}  # of those whose read begins in the next reactor turn
@@ -110,6 +113,8 @@ class Reading:
         """The channel is no more, or its ring is to be as short as ever."""
         self._stop(channel)
         channel.allow(0)
+        if channel in self._reads:
+            self._end(self._reads[channel])
 
     def stop(self) -> None:
         """The end is near: no ring is shortened any more."""
@@ -150,9 +155,11 @@ class Reading:
 
     def _answered(self, excerpt: Excerpt, read: _Read) -> None:
         channel = read.channel
+        if self._reads.get(channel) is not read:
+            return
         lineage, floor, turns = channel.place
-        if not read.waiting or floor is None or excerpt.lineage != lineage or turns != read.turns:
-            # Nobody waits any more; or it is another log by now, and the hub hears of it in its turn.
+        if floor is None or excerpt.lineage != lineage or turns != read.turns:
+            # It is another log by now, and the hub hears of it in its turn.
             self._end(read)
             return
         before = read.end
@@ -177,8 +184,14 @@ class Reading:
     def _end(self, read: _Read) -> None:
         if self._reads.get(read.channel) is read:
             del self._reads[read.channel]
+        self._slices.add(read, self._fire)
+
+    def _fire(self, read: _Read, is_over: IsOver) -> bool:
         while read.waiting:
-            read.waiting.pop(0).callback(None)
+            read.waiting.popleft().callback(None)
+            if is_over():
+                break
+        return not read.waiting
 
 
 def _size(publication: Publication) -> int:

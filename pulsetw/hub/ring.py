@@ -7,6 +7,8 @@ back from the broker: it stands before the first item, and numbers that were use
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
 
 from attrs import evolve
 from msgspec import Struct, field
@@ -15,8 +17,8 @@ from pulsetw.codec import text_of
 from pulsetw.interfaces import Wire
 from pulsetw.model import Notice, Position, Publication
 
-# What an item takes besides its bytes.
-ITEM_BYTES = 400
+# What an item takes besides its event's data and the finished bytes, measured.
+ITEM_BYTES = 700
 # Of an event that came again and again so many places are known.
 _MAX_FIRSTS = 8
 # Of events that were given before their place, and forgotten, so many ids are known when they come again.
@@ -31,7 +33,7 @@ class Item(Struct, eq=False, gc=False):
         number: its place.
         id: the event's; "" where there is none.
         firsts: the numbers of items with the same event, the newest first: who was sent one of them has had it.
-        encoded: the publication's bytes, by the number of the kind of connection.
+        encoded: for each kind of connection its number, then the publication's bytes: mostly there is one.
         size: what it takes, in bytes.
     """
 
@@ -40,7 +42,7 @@ class Item(Struct, eq=False, gc=False):
     notice: Notice | None = None
     id: str = ""
     firsts: tuple[int, ...] = ()
-    encoded: dict[int, bytes] = field(default_factory=dict)
+    encoded: list[Any] = field(default_factory=list)
     size: int = ITEM_BYTES
 
     @property
@@ -82,6 +84,8 @@ class Ring:
         self._items: deque[Item] = deque()
         self.copies_top = 0
         self._numbers: dict[str, int] = {}
+        self._notices: deque[int] = deque()  # numbers; what is dead by now among them
+        self._dead = 0
         self._local: OrderedDict[str, int] = OrderedDict()
         self._local_top = 0
         self.base = 0
@@ -121,6 +125,7 @@ class Ring:
         """Appends a notice; after `epoch` and `branch` what stands before it is of a log that is no more."""
         item = Item(self.end, notice=notice)
         self._append(item)
+        self._notices.append(item.number)
         if notice.begins_anew:
             self.base, self.floor = self.end, notice.end
             self._turn()
@@ -182,13 +187,17 @@ class Ring:
 
     def encode(self, item: Item, wire: Wire) -> bytes:
         """The bytes of a publication."""
-        data = item.encoded.get(wire.number)
-        if data is None:
-            if item.publication is None:
-                raise RuntimeError("only publications are encoded")
-            data = item.encoded[wire.number] = wire.publication(item.publication, compress=self._compress)
-            item.size += len(data)
-            self.bytes += len(data)
+        encoded = item.encoded
+        for at in range(0, len(encoded), 2):
+            if encoded[at] == wire.number:
+                known: bytes = encoded[at + 1]
+                return known
+        if item.publication is None:
+            raise RuntimeError("only publications are encoded")
+        data = wire.publication(item.publication, compress=self._compress)
+        encoded += (wire.number, data)
+        item.size += len(data)
+        self.bytes += len(data)
         return data
 
     def trim(self, needed: int, max_bytes: int) -> bool:
@@ -198,6 +207,9 @@ class Ring:
             item = self._items.popleft()
             self.first += 1
             self.bytes -= item.size
+            self._dead -= item.is_dead
+            if self._notices and self._notices[0] == item.number:
+                self._notices.popleft()
             if item.notice is not None:
                 self.forgotten_notice = item.number
             if item.number >= self.base:
@@ -246,20 +258,33 @@ class Ring:
             since: the place that the client named; a notice that ends just there it has had.
         """
         number = self.end
-        for item in self._backwards():
-            position = item.position
-            if position is not None and position.offset <= start:
-                break
+        for item in self._from(self._behind(start)):
             if item.notice is not None and _is_covered(item.notice, start, since):
-                break
-            if position is not None or item.notice is not None:
+                number = self.end
+            elif number == self.end and not item.is_dead and (item.position or item.notice):
                 number = item.number
+            if item.position is not None:
+                break
         return number
+
+    def _behind(self, start: int) -> int:
+        """The number behind the last publication of the current log that stands at or before an offset."""
+        low, high = max(self.base, self.first), self.end
+        while low < high:
+            middle = (low + high) // 2
+            item = next((each for each in self._from(middle) if each.number >= high or each.position is not None), None)
+            if item is None or item.number >= high:
+                high = middle
+            elif item.position is not None and item.position.offset <= start:
+                low = item.number + 1
+            else:
+                high = middle
+        return low
 
     def told_branches(self, number: int) -> set[str]:
         """The branches that notices lead to, from a number on."""
-        ends = [item.notice.end for item in self.live(number) if item.notice is not None]
-        return {end.branch for end in ends if end is not None}
+        notices = [self[each].notice for each in self._notices if each >= number]
+        return {notice.end.branch for notice in notices if notice is not None and notice.end is not None}
 
     def newest(self, count: int) -> int:
         """The number of the `count`-newest publication; of an older one there is none behind the last notice."""
@@ -274,21 +299,21 @@ class Ring:
 
     def live(self, start: int) -> Iterator[Item]:
         """Items from a number on that are not dead."""
-        for number in range(max(start, self.first), self.end):
-            item = self[number]
-            if not item.is_dead:
-                yield item
+        return (item for item in self._from(start) if not item.is_dead)
+
+    def _from(self, start: int) -> Iterator[Item]:
+        return islice(self._items, max(0, start - self.first), None)
 
     def dead(self, start: int) -> Iterator[tuple[int, int]]:
         """The stretches of dead items from a number on: who begins there is not sent them."""
-        if not self.turns:
+        if not self._dead:
             return
         begin: int | None = None
-        for number in range(max(start, self.first), self.end):
-            if self[number].is_dead:
-                begin = number if begin is None else begin
+        for item in self._from(start):
+            if item.is_dead:
+                begin = item.number if begin is None else begin
             elif begin is not None:
-                yield begin, number
+                yield begin, item.number
                 begin = None
         if begin is not None:
             yield begin, self.end
@@ -334,6 +359,7 @@ class Ring:
         self.bytes += item.size
 
     def _kill(self, item: Item) -> None:
+        self._dead += not item.is_dead
         item.publication = item.notice = None
         item.encoded.clear()
         self.bytes -= item.size - ITEM_BYTES

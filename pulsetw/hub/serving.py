@@ -8,6 +8,9 @@ from pulsetw.hub.following import Following
 from pulsetw.hub.reading import Reading
 from pulsetw.hub.slices import IsOver, Slices
 
+# As for those who join: the log may have been read from a later place, for somebody else, when one came.
+_READS = 2
+
 
 class Serving:
     """What the ring of a channel has no more is read from the broker first; one read is for all who lack it."""
@@ -34,7 +37,7 @@ class Serving:
         self._reading = reading
         self._send = send
         self._served = served
-        self._reaching: set[tuple[Connection, Channel]] = set()
+        self._reaching: dict[tuple[Connection, Channel], int] = {}  # how many reads may follow
 
     def drained(self, connection: Connection) -> None:
         """The connection can take more: it is served in its turn."""
@@ -52,11 +55,16 @@ class Serving:
         key = connection, channel
         if key in self._reaching:
             return
-        start = channel.reach_back(connection)
+        self._reach_back(connection, channel, _READS)
+
+    def _reach_back(self, connection: Connection, channel: Channel, reads: int) -> None:
+        """Reads what is lacking, so many times at most, then sends what there is."""
+        start = channel.reach_back(connection) if reads else None
         if start is None:
             self._send(connection, channel)
         else:
-            self._reaching.add(key)
+            key = connection, channel
+            self._reaching[key] = reads - 1
             self._reading.read(channel, start).addCallback(lambda _: self._slices.add(key, self._read))
 
     def _serve(self, connection: Connection, is_over: IsOver) -> bool:
@@ -71,9 +79,9 @@ class Serving:
 
     def _read(self, key: tuple[Connection, Channel], is_over: IsOver) -> bool:  # noqa: ARG002 -- it is one send
         """The ring has what could be read of the log; what it lacks even so, the client is told of."""
-        self._reaching.discard(key)
+        reads = self._reaching.pop(key)
         connection, channel = key
         if channel.name in connection.behind and not connection.is_choked:
-            self._send(connection, channel)
+            self._reach_back(connection, channel, reads)
             self._served(connection)
         return True

@@ -70,7 +70,7 @@ class ChannelTests(SynchronousTestCase):
         self.dialect = CountingDialect()
         self.wire = Wire(self.dialect, lambda text: text + b" ")
         self.counts = Counts()
-        self.channel = Channel("c", max_bytes=1250, counts=self.counts)
+        self.channel = Channel("c", max_bytes=2150, counts=self.counts)
 
     def connection(self, client="x", room=10**9):
         connection = FakeConnection(client, self.wire, room)
@@ -163,7 +163,7 @@ class ChannelTests(SynchronousTestCase):
         self.append(*range(50))
         self.channel.flush()
         self.assertEqual(kept(self.channel), 3)
-        self.assertTrue(1200 < self.channel.kept_bytes <= 1250)
+        self.assertTrue(2100 < self.channel.kept_bytes <= 2150)
         self.channel.remove(slow)
         self.assertEqual((kept(self.channel), self.channel.kept_bytes), (0, 0))
 
@@ -183,7 +183,7 @@ class ChannelTests(SynchronousTestCase):
     @settings(max_examples=300, derandomize=True)
     def test_each_subscriber_sees_an_increasing_run_and_every_hole_is_told(self, steps):
         """Whatever is appended, flushed, choked, drained, left and joined, in any order."""
-        channel = Channel("c", max_bytes=1650)
+        channel = Channel("c", max_bytes=2850)
         slow, other = (FakeConnection(name, self.wire, room=3) for name in ("slow", "other"))
         channel.add(slow)
         channel.add(other)

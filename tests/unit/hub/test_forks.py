@@ -102,7 +102,7 @@ class ForkTests(HistoryTests):
 
     def test_an_id_is_forgotten_with_its_item(self):
         """Memory is bounded; the copy is an event like others then."""
-        self.make(max_bytes=1250)
+        self.make(max_bytes=2150)
         client, _ = self.join()
         self.publish(1, ids="a")
         self.publish(*range(2, 9))
@@ -112,7 +112,7 @@ class ForkTests(HistoryTests):
 
     def test_after_a_fork_that_the_ring_does_not_reach_it_begins_there(self):
         """What comes next is all that there is."""
-        self.make(max_bytes=1250)
+        self.make(max_bytes=2150)
         self.publish(*range(1, 10))
         self.fork(3)
         self.publish(4, ids="4b")

@@ -52,7 +52,7 @@ class ComingBackTests(HistoryTests):
 
     def test_a_place_that_the_ring_does_not_reach_is_a_gap(self):
         """From there to where the ring begins."""
-        self.make(max_bytes=1250)
+        self.make(max_bytes=2150)
         self.publish(*range(1, 10))
         offset, gap, got = self.begins(ONE.at(2))
         self.assertEqual((offset, gap, got), (6, ("trimmed", ONE.at(2), ONE.at(6)), ["7", "8", "9"]))
@@ -167,7 +167,7 @@ class SlowTests(HistoryTests):
 
     def test_past_the_ring_there_is_a_gap_with_its_ends(self):
         """From where the client stood, to where the ring begins."""
-        self.make(max_bytes=1250)
+        self.make(max_bytes=2150)
         slow = self.late(1, *range(1, 10))
         self.assertEqual(slow.got, ["1", ("slow", 1, 6), "7", "8", "9"])
 
@@ -187,7 +187,7 @@ class SlowTests(HistoryTests):
 
     def test_a_notice_waits_for_one_that_does_not_read(self):
         """It may have been up to date until then; the place after it is where it stands."""
-        self.make(max_bytes=1250)
+        self.make(max_bytes=2150)
         slow, _ = self.join(room=1)
         self.publish(1)
         self.channel.noticed(Notice("trimmed", ONE.at(1), ONE.at(6)))
@@ -221,7 +221,7 @@ class SlowTests(HistoryTests):
 
     def test_disconnect_is_for_those_whose_events_the_ring_has_lost(self):
         """Nobody else."""
-        self.make(slow="disconnect", max_bytes=1250)
+        self.make(slow="disconnect", max_bytes=2150)
         slow, _ = self.join(room=1, name="slow")
         less, _ = self.join(room=4, name="less")
         self.publish(1, 2, 3)
@@ -241,7 +241,7 @@ class AnotherLogTests(HistoryTests):
 
     def test_after_a_gap_nothing_comes_of_the_old_log(self):
         """Though the ring has some of it."""
-        self.make(max_bytes=1200)
+        self.make(max_bytes=1500)
         slow, _ = self.join(room=0)
         self.publish(1, 2, 3)
         self.begin_anew("epoch", Lineage("f", (Branch("b1", 0),)))
@@ -252,7 +252,7 @@ class AnotherLogTests(HistoryTests):
 
     def test_what_was_forgotten_before_the_new_log_began_is_told(self):
         """Offsets of the one are not those of the other."""
-        self.make(max_bytes=500)
+        self.make(max_bytes=800)
         slow, _ = self.join(room=0)
         self.publish(1, 2, 3)
         self.begin_anew("branch", Lineage("e", (Branch("b9", 0),)))

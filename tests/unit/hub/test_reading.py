@@ -17,7 +17,7 @@ def publication(offset, lineage=ONE, id="", size=0):
 
 
 class ReadTests(KeptTests):
-    ring_bytes = 1024  # two events
+    ring_bytes = 1624  # two events
 
     def setUp(self):
         super().setUp()
@@ -216,7 +216,9 @@ class MemoryTests(ReadTests):
         for each in (client, self.first):
             each.connection.lost("gone")
         self.answer(1, 10)
+        self.clock.advance(0)
         self.assertIn(("unfollow", "kept:1"), self.source.calls)
+        self.assertEqual(self.hub._rings.bytes, 0)
         self.assertEqual([call for call in self.clock.getDelayedCalls() if call.getTime() >= 25], [])
 
     def test_what_is_read_counts_for_all_rings_together(self):
@@ -226,7 +228,7 @@ class MemoryTests(ReadTests):
         self.answer(1, 10)
         self.assertGreater(self.hub._rings.bytes, 9 * 400)
         self.clock.advance(30)
-        self.assertLessEqual(self.hub._rings.bytes, 1024)
+        self.assertLessEqual(self.hub._rings.bytes, 1624)
 
 
 class NewestTests(ReadTests):
@@ -323,11 +325,25 @@ class SlowTests(ReadTests):
         """Rather at once than to keep them waiting."""
         self.drain()
         self.asked()
-        self.source.reads.pop().errback(BrokerAway("away"))
+        for _ in range(2):
+            self.source.reads.pop().errback(BrokerAway("away"))
+            self.clock.advance(0)
         for client in self.slow:
             gap, *events = self.told(client)
             self.assertEqual((gap["reason"], gap["from"]["offset"], gap["to"]["offset"]), ("slow", 10, 18))
             self.assertEqual([event["offset"] for event in events], [19, 20])
+
+    def test_one_that_waited_for_a_read_from_a_later_place_has_its_own(self):
+        """It is told of a gap only where the broker has less."""
+        late, slow = self.come(14), self.slow[0]
+        self.assertEqual(self.asked(), [14])
+        slow.connection.drained()
+        self.assertEqual(self.asked(), [])
+        self.answer(14, 20)
+        self.assertEqual(self.recovered(late), (True, None, [*range(15, 21)]))
+        self.assertEqual(self.asked(), [10])
+        self.answer(10, 20)
+        self.assertEqual(self.seen(slow), [*range(11, 21)])
 
     def test_one_that_is_gone_or_full_again_when_it_was_read_is_sent_nothing(self):
         """It is served when it drains again; the ring has it then."""
