@@ -13,6 +13,10 @@ from pulsetw.errors import Disconnect
 from pulsetw.model import Entry, Event, Lineage, Notice, Page, Position, Publication, Receipt
 
 
+PAGE_BYTES = 262_144
+"""What ids and payloads take at most in one page of a log; an entry that is longer comes alone."""
+
+
 @frozen
 class BrokerStatus:
     """What a broker knows of itself.
@@ -30,6 +34,7 @@ class BrokerStatus:
         window_full: so many that more are refused.
         copies: how many copies of entries of a log came since the start, and were dropped: they are for strangers
             (`History.mirror`).
+        unreadable: how many messages came since the start where entries of logs are pushed, and were none; dropped.
     """
 
     url: str
@@ -43,6 +48,7 @@ class BrokerStatus:
     window_events: int = 0
     window_full: bool = False
     copies: int = 0
+    unreadable: int = 0
 
     @property
     def ready(self) -> bool:
@@ -124,18 +130,23 @@ class IBroker(Interface):
             `OutcomeUnknown`. Cancelling it does not call the publication back.
         """
 
-    def sync(channel: str, position: Position | None, limit: int) -> Deferred[Page]:
+    def sync(channel: str, position: Position | None, limit: int, *, begins: bool = True) -> Deferred[Page]:
         """Reads the log of a channel with a history.
+
+        A page is short where `limit` entries take more than `PAGE_BYTES`, or less where many are asked for at once. One
+        entry it has, if there is any; a reader asks on from where it is then, until it is at `Page.top`.
 
         Args:
             channel: a channel's name.
-            position: how far the reader has read; None = the newest `limit` entries, and `Page.start` is the offset
-                before them.
+            position: how far the reader has read; None = the newest entries up to the top, and `Page.start` is the
+                offset before them.
             limit: entries in one page, 1 or more.
+            begins: a channel that never had a publication has an epoch from now on, kept for an hour. False = nothing
+                is written, and the next to ask is told another epoch.
 
         Returns:
-            Fires with the page. A channel that never had a publication has an epoch all the same, kept for an hour.
-            Fails as `publish` does.
+            Fires with the page. Fails as `publish` does; with a `BrokerRefused` that is not temporary where the log is
+            damaged: somebody else has written to it.
         """
 
     def subscribe(name: str, *, history: bool = False) -> Deferred[None]:
@@ -238,7 +249,7 @@ class IChannels(Interface):
         Args:
             channel: a channel's name.
             position: a place of the current log, or one beyond its end.
-            limit: entries, 1 to 200.
+            limit: entries, 1 to 1000.
 
         Returns:
             Fires with the first entries after the position. Where there are none, at the end or beyond it, `start` and
@@ -260,6 +271,9 @@ class ITransport(Interface):
 
     def ping() -> None:
         """Asks for a sign of life; whatever comes back reaches `IConnection.heard`."""
+
+    def unsent() -> int:
+        """How many bytes wait here for the client to read; 0 where that is not known."""
 
     def pause() -> None:
         """Stops reading: the client's next messages stay where they are."""

@@ -174,6 +174,9 @@ class FakeTransport:
     def ping(self):
         self.calls.append("ping")
 
+    def unsent(self):
+        return 0
+
     def pause(self):
         self.calls.append("pause")
 

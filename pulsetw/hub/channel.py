@@ -272,6 +272,12 @@ class Channel:
         placed = (each for each in chain(kept, self._new) if each.position and each.position.offset > (start or 0))
         return tuple(deque(placed, limit) if start is None else islice(placed, limit))
 
+    def before_ring(self, since: Position | None) -> Position | None:
+        """The place in the current log after which somebody wants to read, where the ring does not go back so far."""
+        lineage, floor = self._lineage, self._ring.floor
+        start = None if since is None or lineage is None else lineage.start_of(since)
+        return lineage.at(start) if lineage and floor and start is not None and start < floor.offset else None
+
     def is_beyond(self, since: Position) -> bool:
         """Whether it is further on in the current log than this is known to go."""
         start = None if self._lineage is None else self._lineage.start_of(since)

@@ -68,6 +68,7 @@ class Connection:
         behind: the channels in whose log it has a cursor that is not at the end.
         missed: the channels without a cursor of which it did not get something; it is to be told of a gap.
         stale_since: what it was told of the broker's absence, in milliseconds since 1970; None = nothing, or the end.
+        unsent: what waited in the transport when it was choked, or was looked at last after that, in bytes.
         was_heard: there was a sign of life since somebody last set it to False.
     """
 
@@ -86,6 +87,7 @@ class Connection:
         "missed",
         "stale_since",
         "transport",
+        "unsent",
         "user",
         "was_heard",
         "wire",
@@ -102,6 +104,7 @@ class Connection:
         self.behind: dict[str, None] = {}
         self.missed: dict[str, None] = {}
         self.stale_since: int | None = None
+        self.unsent = 0
         self.was_heard = True
         self._members = members
         self._session = session
@@ -138,6 +141,7 @@ class Connection:
     def choked(self) -> None:
         """See `IConnection.choked`."""
         self.is_choked = True
+        self.unsent = self.transport.unsent()
 
     def drained(self) -> None:
         """See `IConnection.drained`."""

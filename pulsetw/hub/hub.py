@@ -18,6 +18,7 @@ from pulsetw.hub.channel import Channel
 from pulsetw.hub.connection import Connection
 from pulsetw.hub.counts import Counts
 from pulsetw.hub.following import Following
+from pulsetw.hub.histories import Found, Histories
 from pulsetw.hub.joining import Joining
 from pulsetw.hub.reading import Reading
 from pulsetw.hub.reloading import Reloading
@@ -28,7 +29,7 @@ from pulsetw.hub.telling import tell_all
 from pulsetw.hub.tops import Tops
 from pulsetw.hub.users import Users
 from pulsetw.interfaces import IChannels, IFollower, ITransport, Wire
-from pulsetw.model import Event, Lineage, Notice, Position, Publication, Receipt
+from pulsetw.model import Event, Lineage, Notice, Publication, Receipt
 from pulsetw.policy.identity import Anonymous, identify
 from pulsetw.policy.memory import Memory
 from pulsetw.session import Session, SessionLimits, Standing
@@ -97,6 +98,7 @@ class Hub:
         self._slices = Slices(clock)
         self._reading = Reading(channels, clock, self._slices, self._rings.used)
         self._joining = Joining(clock, self._reading, Tops(channels), self._follow, self._release)
+        self._histories = Histories(channels, self._joining)
         self._reloading = Reloading(options.reload_s, dice)
         self._stale_since: int | None = None
         self._serving = Serving(self._channels, self._slices, self._reading, self._catch_up, self._tell_staleness)
@@ -217,13 +219,9 @@ class Hub:
         """See `pulsetw.hub.connection.Members.catch_up`."""
         self._serving.catch_up(connection, channel)
 
-    def history(self, command: History) -> Deferred[tuple[tuple[Publication, ...], Position | None]]:
+    def history(self, command: History) -> Deferred[Found]:
         """See `pulsetw.hub.connection.Members.history`."""
-
-        def read(channel: Channel) -> tuple[tuple[Publication, ...], Position | None]:
-            return channel.history(command.since, command.limit), channel.position
-
-        return self._joining.use(command.channel, command.since, command.limit, read)
+        return self._histories.read(command)
 
     def leave(self, connection: Connection, channel: str) -> None:
         """See `pulsetw.hub.connection.Members.leave`."""

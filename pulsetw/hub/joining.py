@@ -50,7 +50,11 @@ class Joining:
         self._release = release
 
     def use(
-        self, name: str, since: Position | None, newest: int, then: Callable[[Channel], _Result]
+        self,
+        name: str,
+        since: Position | None,
+        newest: int,
+        then: Callable[[Channel], _Result | Deferred[_Result]],
     ) -> Deferred[_Result]:
         """Waits until a channel can be used.
 
@@ -61,8 +65,8 @@ class Joining:
             then: what is done with it.
 
         Returns:
-            Fires with what `then` gives. Fails as `IChannels.follow` does, with `CommandError` when the broker does not
-            answer in time.
+            Fires with what `then` gives, at once or later. Fails as `IChannels.follow` does, with `CommandError` when
+            the broker does not answer in time.
         """
 
         def late(failure: Failure) -> Failure:

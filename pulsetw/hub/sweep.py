@@ -48,6 +48,11 @@ class Sweep:
     def _group_of(self, connection: Connection) -> dict[Connection, None]:
         return self._groups[hash(connection.client) % self._ping_s]
 
+    def _reads(self, connection: Connection) -> bool:
+        """Whether a choked one has read something since it was looked at last."""
+        before, connection.unsent = connection.unsent, connection.transport.unsent()
+        return connection.unsent < before
+
     def _sweep(self) -> None:
         self._second += 1
         for connection in tuple(self._groups[(self._second - self._pong_s) % self._ping_s]):
@@ -55,7 +60,7 @@ class Sweep:
             if not connection.was_heard and not connection.is_choked:
                 connection.end(Disconnect(DisconnectCode.NO_PONG))
         for connection in tuple(self._groups[self._second % self._ping_s]):
-            if connection.is_choked and not connection.was_heard:
+            if connection.is_choked and not connection.was_heard and not self._reads(connection):
                 connection.end(Disconnect(DisconnectCode.NO_PONG))
                 continue
             connection.was_heard = False

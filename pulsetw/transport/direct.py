@@ -53,6 +53,12 @@ def write(transport: Any, data: bytes) -> None:
     transport.write(data)
 
 
+def unsent(transport: Any) -> int:
+    """How many bytes a transport keeps until its socket takes them; 0 where it does not show."""
+    kept = getattr(transport, "_tempDataLen", 0) + len(getattr(transport, "dataBuffer", b""))
+    return max(0, kept - getattr(transport, "offset", 0))
+
+
 def why_not(kind: type[Server] = Server) -> str:
     """Why this Twisted is not to be sent with directly, in words; "" = it can be.
 

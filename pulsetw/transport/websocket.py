@@ -152,6 +152,10 @@ class WebSocketTransport(LeanServerProtocol):
         """See `ITransport.ping`."""
         self.send(PING)
 
+    def unsent(self) -> int:
+        """See `ITransport.unsent`."""
+        return direct.unsent(below_wrappers(self.transport))
+
     def pause(self) -> None:
         """See `ITransport.pause`. What has been read, but not been parsed, waits, too."""
         if self.state == self.STATE_OPEN:

@@ -46,6 +46,9 @@ class Transport:
         if not self._is_choked:
             self.connection.heard()
 
+    def unsent(self):
+        return 0
+
     def pause(self):
         pass
 

@@ -6,10 +6,25 @@ from twisted.trial.unittest import SynchronousTestCase
 from pulsetw.hub.sweep import Sweep
 
 
+class Waiting:
+    """A transport in which so much waits as its connection says."""
+
+    def __init__(self, connection):
+        self.connection = connection
+
+    def ping(self):
+        self.connection.ping()
+
+    def unsent(self):
+        return self.connection.waits
+
+
 class FakeConnection:
     def __init__(self, client, clock):
-        self.client, self.clock, self.transport = client, clock, self
+        self.client, self.clock = client, clock
+        self.transport = Waiting(self)
         self.was_heard, self.is_choked, self.pings, self.ended = True, False, [], None
+        self.unsent = self.waits = 0
 
     def ping(self):
         self.pings.append(self.clock.seconds())
@@ -67,6 +82,20 @@ class SweepTests(SynchronousTestCase):
             slow.was_heard = slow.was_heard or second % 20 == 0
         self.assertIsNone(slow.ended)
         self.assertEqual(dead.ended, (3012, dead.pings[0] + 25))
+
+    def test_a_choked_one_that_reads_slowly_stays(self):
+        """However much is left; one that has stopped is closed at the second ping from then."""
+        slow, stopped, *others = self.connections
+        for connection in others:
+            self.sweep.remove(connection)
+        for connection in (slow, stopped):
+            connection.is_choked, connection.unsent, connection.waits = True, 10**6, 10**6
+        for second in range(150):
+            self.advance(1)
+            slow.waits -= 1
+            stopped.waits -= second < 40
+        self.assertIsNone(slow.ended)
+        self.assertEqual(stopped.ended, (3012, stopped.pings[0] + 50))
 
     def test_the_removed_are_left_alone(self):
         """A connection that is gone is not pinged."""

@@ -158,3 +158,17 @@ class WhyNotTests(SynchronousTestCase):
             (Failing, "RuntimeError: no more"),
         ):
             self.assertEqual(direct.why_not(kind), problem)
+
+
+class UnsentTests(DirectTests):
+    def test_what_the_socket_has_not_taken_is_known(self):
+        """Wherever Twisted keeps it; of another kind of transport nothing is."""
+        self.assertEqual(direct.unsent(self.transport), 0)
+        for _ in range(40):
+            direct.send(self.transport, b"x" * 40_000)
+        before = direct.unsent(self.transport)
+        self.got()
+        self.transport.doWrite()
+        self.assertLess(direct.unsent(self.transport), before)
+        self.assertGreater(direct.unsent(self.transport), 0)
+        self.assertEqual(direct.unsent(object()), 0)
