@@ -161,24 +161,36 @@ class Channel:
         """Whether so much waits for `flush` that it should not be put off."""
         return self._new_bytes > _MAX_NEW_BYTES
 
-    def flush(self, is_over: IsOver = never) -> None:
-        """Sends what is new to every subscriber whose transport can take it, one send each.
+    @property
+    def is_sending(self) -> bool:
+        """Whether something is on its way, and not everybody was reached."""
+        return self._fan_out is not None
+
+    @property
+    def subscribers_at_end(self) -> int:
+        """How many subscribers get what is new with the next send."""
+        return self._subscribers.count_at_end
+
+    def flush(self) -> None:
+        """Sends what is new to every subscriber whose transport can take it."""
+        while not self.is_flushed:
+            self.send_some(never)
+
+    def send_some(self, is_over: IsOver) -> None:
+        """Sends what is on its way, or else what is new, one send for each subscriber.
 
         Args:
-            is_over: says when to go on another time; what comes until then goes out with one more send.
+            is_over: says when to go on another time.
         """
-        while self._new or self._fan_out is not None:
-            if self._fan_out is None:
-                self._begin()
-            if self._fan_out is not None:
-                self._fan_out.go_on(is_over)
-                if self._fan_out.is_done:
-                    self._fan_out = None
-            if self._fan_out is None:
-                self._reached()
-                self._trim()
-            if (self._new or self._fan_out is not None) and is_over():
-                break
+        if self._fan_out is None and self._new:
+            self._begin()
+        if self._fan_out is not None:
+            self._fan_out.go_on(is_over)
+            if self._fan_out.is_done:
+                self._fan_out = None
+        if self._fan_out is None:
+            self._reached()
+            self._trim()
 
     def catch_up(self, connection: Connection) -> None:
         """Sends to somebody behind what its transport can take."""
@@ -351,7 +363,7 @@ class Channel:
         ring, groups = self._ring, self._subscribers.current
         items = [ring.add(publication) for publication in new]
         batch = Batch(items, stood, self._choice.is_for_all(items))
-        if sum(map(len, groups.values())) > PIECE:
+        if self._subscribers.count_at_end > PIECE:
             self._fan_out = FanOut(self._sending, batch, ring, groups)
             return
         for wire, group in tuple(groups.items()):

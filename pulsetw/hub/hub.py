@@ -17,13 +17,14 @@ from pulsetw.hub.arrival import Arrival
 from pulsetw.hub.channel import Channel
 from pulsetw.hub.connection import Connection
 from pulsetw.hub.counts import Counts
+from pulsetw.hub.flushing import Flushing
 from pulsetw.hub.following import Following
 from pulsetw.hub.histories import Found, Histories
 from pulsetw.hub.joining import Joining
 from pulsetw.hub.reading import Reading
 from pulsetw.hub.reloading import Reloading
 from pulsetw.hub.serving import Serving
-from pulsetw.hub.slices import IsOver, Slices, never
+from pulsetw.hub.slices import Slices
 from pulsetw.hub.sweep import Sweep
 from pulsetw.hub.telling import tell_all
 from pulsetw.hub.tops import Tops
@@ -96,6 +97,7 @@ class Hub:
         self._rings: Memory[Channel] = Memory(options.rings_bytes)
         self._counts = Counts()
         self._slices = Slices(clock)
+        self._flushing = Flushing(clock, self._slices, self._rings)
         self._reading = Reading(channels, clock, self._slices, self._rings.used)
         self._joining = Joining(clock, self._reading, Tops(channels), self._follow, self._release)
         self._histories = Histories(channels, self._joining)
@@ -141,10 +143,7 @@ class Hub:
             channel = following.channel
             if channel.is_wanted:
                 channel.append(publication)
-                if channel.is_full:
-                    self._flush(channel, never)
-                else:
-                    self._slices.add(channel, self._flush)
+                self._flushing.due(channel)
             return
         declared = self._catalogue.channel(publication.channel)
         if declared.audience is Audience.USER:
@@ -194,7 +193,7 @@ class Hub:
 
     def fresh(self) -> None:
         """See `IFollower.fresh`."""
-        self._slices.finish()
+        self._flushing.finish()
         self._stale_since = None
         self._tell_staleness(*self._connections.values())
 
@@ -276,6 +275,7 @@ class Hub:
         self._draining_s = drain_s
         self._sweep.stop()
         self._reading.stop()
+        self._flushing.stop()
         self._drain_slice(tuple(self._connections.values()))
         if not self._connections:
             return succeed(None)
@@ -304,12 +304,6 @@ class Hub:
             return identify(self._options.anonymous, arrival.user), None
         except Disconnect as disconnect:
             return "", disconnect
-
-    def _flush(self, channel: Channel, is_over: IsOver) -> bool:
-        channel.flush(is_over)
-        if channel.kept_bytes or channel.has_history:
-            self._rings.used(channel)
-        return channel.is_flushed
 
     def _catch_up(self, connection: Connection, channel: Channel) -> None:
         channel.catch_up(connection)
@@ -348,7 +342,7 @@ class Hub:
         name = following.channel.name
         if following.is_idle and name not in self._fixed and self._channels.get(name) is following:
             del self._channels[name]
-            self._slices.discard(following.channel)
+            self._flushing.discard(following.channel)
             self._reading.forget(following.channel)
             self._rings.remove(following.channel)
             following.end()

@@ -111,13 +111,15 @@ class Ring:
     def add(self, publication: Publication) -> Item:
         """Appends a publication; nothing is encoded."""
         event, position = publication.event, publication.position
-        item = Item(self.end, publication, size=ITEM_BYTES + len(text_of(event)))
+        number = self.first + len(self._items)
+        item = Item(number, publication, size=ITEM_BYTES + len(text_of(event)))
         if position is not None and self.floor is None:
             self.floor = position.before
         if position is not None or publication.degraded:
             item.id = event.id
-            self._look_for_first(item)
-            self._numbers[event.id] = item.number
+            if self._local or event.id in self._numbers:
+                self._look_for_first(item)
+            self._numbers[event.id] = number
         self._append(item)
         return item
 

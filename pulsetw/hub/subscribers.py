@@ -14,19 +14,21 @@ class Subscribers:
     Attributes:
         current: by kind of connection, those at the end, with the item at which each began.
         behind: the others, with their cursors.
+        count_at_end: how many are at the end.
     """
 
     def __init__(self, channel: str) -> None:
         """Nobody yet; `channel` is the channel's name."""
         self.current: dict[Wire, dict[Connection, int]] = {}
         self.behind: dict[Connection, Cursor] = {}
+        self.count_at_end = 0
         self._channel = channel
 
     def __len__(self) -> int:
-        return len(self.behind) + sum(len(group) for group in self.current.values())
+        return len(self.behind) + self.count_at_end
 
     def __bool__(self) -> bool:
-        return bool(self.behind) or any(self.current.values())
+        return bool(self.behind) or self.count_at_end > 0
 
     def __iter__(self) -> Iterator[Connection]:
         yield from self.at_end()
@@ -38,7 +40,9 @@ class Subscribers:
 
     def add(self, connection: Connection, joined: int) -> None:
         """It stands at the end, and began at the item `joined`."""
-        self.current.setdefault(connection.wire, {})[connection] = joined
+        group = self.current.setdefault(connection.wire, {})
+        self.count_at_end += connection not in group
+        group[connection] = joined
 
     def add_behind(self, connection: Connection, cursor: Cursor) -> None:
         """It is behind from the start."""
@@ -50,13 +54,15 @@ class Subscribers:
         self.behind.pop(connection, None)
         group = self.current.get(connection.wire)
         if group is not None:
-            group.pop(connection, None)
+            self.count_at_end -= group.pop(connection, None) is not None
             if not group:
                 del self.current[connection.wire]
 
     def fall_behind(self, connection: Connection, number: int, stood: Position | None) -> None:
         """It stays at an item, up to whose place it was sent everything, while the end moves on."""
-        self.add_behind(connection, Cursor(number, self.current[connection.wire].pop(connection), stood))
+        joined = self.current[connection.wire].pop(connection)
+        self.count_at_end -= 1
+        self.add_behind(connection, Cursor(number, joined, stood))
 
     def choked_fall_behind(self, number: int, stood: Position | None) -> None:
         """Those who cannot be told now have a cursor from now on."""

@@ -66,7 +66,7 @@ class Reception:
         self._now = now
         self._now_ms = now_ms
         self._seen = SeenIds(in_all=max(1, options.window_bytes // ID_BYTES))
-        self._local: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._local: OrderedDict[tuple[str, str], bool] = OrderedDict()
         self._told: dict[tuple[str, ...], float] = {}
 
     def received(self, name: str, payload: bytes) -> None:
@@ -88,7 +88,7 @@ class Reception:
             return
         channel, publication, is_declared = taken
         if self._seen.is_new(name, publication.event.id, self._now()):
-            self._local[name, publication.event.id] = None
+            self._local[name, publication.event.id] = True
             if len(self._local) > _MAX_LOCAL:
                 self._local.popitem(last=False)
             self._accept(channel, replace(publication, degraded=True), is_declared)
@@ -102,9 +102,7 @@ class Reception:
             self.noticed(name, _dropped(entry.position))
             return
         channel, publication, is_declared = taken
-        key = (name, publication.event.id)
-        if key in self._local:
-            del self._local[key]
+        if self._local and self._local.pop((name, publication.event.id), False):
             again = True
         elif self._catalogue.rule(name).outage == "local":
             # Its publisher may not have heard that it got here, and would give it to those who are here once more.

@@ -37,6 +37,8 @@ _POLICY_VIOLATION = 1008
 # waiting for a tenth of a second.
 _STEPS_PER_TURN = 400
 
+_OPEN = LeanServerProtocol.STATE_OPEN
+
 # Why a transport does not read; it reads when there is no reason left.
 _HELD, _CHOKED, _YIELDED = 1, 2, 4
 
@@ -97,7 +99,6 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
         super().__init__(reactor=reactor, server="")
         self.open = open
         self.limits = limits
-        self.write = write
         smaller = smaller_frame if compress else None
         self._wires = {
             (name, takes_deflate): Wire(dialect, text_frame, smaller if takes_deflate else None)
@@ -107,9 +108,8 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
         self._names = list(wires)
         self.failures: Counter[int] = Counter()
         self.allowNullOrigin = False
-        self.protocol = type(
-            "LimitedWebSocket", (WebSocketTransport,), protocol_options(limits.message_bytes, compress=compress)
-        )
+        options = protocol_options(limits.message_bytes, compress=compress)
+        self.protocol = type("LimitedWebSocket", (WebSocketTransport,), {**options, "_write": staticmethod(write)})
 
     def choose(self, offered: list[str]) -> str | None:
         """The subprotocol that is spoken: the first that a client offers and we know; None = there is none."""
@@ -130,6 +130,7 @@ class WebSocketTransport(LeanServerProtocol):
 
     factory: WebSocketFactory
     peer = Peer()
+    _write: Callable[[Any, bytes], None]
     _connection: IConnection | None = None
     _arrival: Arrival
     _text: bytearray
@@ -145,8 +146,8 @@ class WebSocketTransport(LeanServerProtocol):
 
     def send(self, data: bytes) -> None:
         """See `ITransport.send`."""
-        if self.state == self.STATE_OPEN:
-            self.factory.write(self.transport, data)
+        if self.state == _OPEN:
+            self._write(self.transport, data)
 
     def ping(self) -> None:
         """See `ITransport.ping`."""
