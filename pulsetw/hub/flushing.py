@@ -6,9 +6,11 @@ from pulsetw.hub.channel import Channel
 from pulsetw.hub.slices import IsOver, Slices
 from pulsetw.policy.memory import Memory
 
-# A large channel waits before its next send, in seconds for each subscriber: a twentieth of what the send takes. What
-# comes until then goes out with it, and costs a send less for each of them.
+# A large channel that is busy waits before its next send, in seconds for each subscriber: a twentieth of what the send
+# takes. What comes until then goes out with it, and costs a send less for each of them.
 _WAIT_S = 0.2e-6
+# It is busy if its last send ended not longer ago than so many times that.
+_BUSY = 20
 # One with fewer subscribers than this waits for nothing.
 _MANY = 500
 
@@ -28,6 +30,7 @@ class Flushing:
         self._slices = slices
         self._rings = rings
         self._waiting: dict[Channel, IDelayedCall] = {}
+        self._sent: dict[Channel, float] = {}  # when a large one was sent to last
         self._is_stopped = False
 
     def due(self, channel: Channel) -> None:
@@ -39,13 +42,17 @@ class Flushing:
             self._slices.add(channel, self._send)
         elif not channel.is_sending and channel not in self._waiting:
             wait_s = channel.subscribers_at_end * _WAIT_S
-            self._waiting[channel] = self._clock.callLater(wait_s, self._begin, channel)
+            if self._clock.seconds() - self._sent.get(channel, -_BUSY) < _BUSY * wait_s:
+                self._waiting[channel] = self._clock.callLater(wait_s, self._begin, channel)
+            else:
+                self._slices.add(channel, self._send)
 
     def discard(self, channel: Channel) -> None:
         """The channel is no more."""
         waiting = self._waiting.pop(channel, None)
         if waiting is not None:
             waiting.cancel()
+        self._sent.pop(channel, None)
         self._slices.discard(channel)
 
     def finish(self) -> None:
@@ -72,6 +79,8 @@ class Flushing:
             self._rings.used(channel)
         if channel.is_sending:
             return False
+        if channel.subscribers_at_end >= _MANY:
+            self._sent[channel] = self._clock.seconds()
         if not channel.is_flushed:
             self.due(channel)
         return True

@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.hub.channel import Channel
-from pulsetw.hub.flushing import _MANY, _WAIT_S, Flushing
+from pulsetw.hub.flushing import _BUSY, _MANY, _WAIT_S, Flushing
 from pulsetw.hub.slices import Slices
 from pulsetw.interfaces import Wire
 from pulsetw.model import Event, Publication
@@ -50,21 +50,26 @@ class FlushingTests(SynchronousTestCase):
         self.assertEqual(self.sends(clients), (("1", "2"), 1))
 
     def test_a_large_one_waits_a_twentieth_of_what_a_send_takes(self):
-        """What comes until then goes out with it."""
+        """Where it is busy; what comes until then goes out with it."""
         channel, clients = self.make(_MANY)
+        self.append(channel, 0)
+        self.clock.advance(0)
         self.append(channel, 1)
         self.clock.advance(_MANY * _WAIT_S * 0.9)
         self.append(channel, 2)
-        self.assertEqual(self.sends(clients), ((), 0))
+        self.assertEqual(self.sends(clients), (("0",), 1))
         self.clock.advance(_MANY * _WAIT_S * 0.2)
-        self.assertEqual(self.sends(clients), (("1", "2"), 1))
+        self.assertEqual(self.sends(clients), (("0", "1", "2"), 2))
+        self.clock.advance(_MANY * _WAIT_S * _BUSY * 1.1)
+        self.append(channel, 3)
+        self.clock.advance(0)
+        self.assertEqual(self.sends(clients), (("0", "1", "2", "3"), 3))
 
     def test_it_waits_again_when_all_were_reached(self):
         """What came in the middle is not sent alone."""
         channel, clients = self.make(_MANY)
-        self.append(channel, 1)
         self.slices._clock = Late(self.clock)
-        self.clock.advance(1)
+        self.append(channel, 1)
         self.slices._clock.turn()
         self.assertTrue(channel.is_sending)
         self.append(channel, 2)
@@ -86,29 +91,35 @@ class FlushingTests(SynchronousTestCase):
     def test_finishing_sends_what_waits(self):
         """Wherever it waits; and nothing is left."""
         (large, many), (small, few) = self.make(_MANY), self.make(3)
+        self.append(large, 0)
+        self.clock.advance(0)
         self.append(large, 1)
         self.append(small, 2)
         self.flushing.finish()
-        self.assertEqual((self.sends(many), self.sends(few)), ((("1",), 1), (("2",), 1)))
+        self.assertEqual((self.sends(many), self.sends(few)), ((("0", "1"), 2), (("2",), 1)))
         self.clock.advance(0)
 
     def test_a_channel_that_is_no_more_is_not_sent_to(self):
         """Its timer is gone, too."""
         channel, clients = self.make(_MANY)
+        self.append(channel, 0)
+        self.clock.advance(0)
         self.append(channel, 1)
         self.flushing.discard(channel)
         self.clock.advance(1)
-        self.assertEqual(self.sends(clients), ((), 0))
+        self.assertEqual(self.sends(clients), (("0",), 1))
 
     def test_after_the_stop_nothing_waits(self):
         """No timer is left behind."""
         channel, clients = self.make(_MANY)
+        self.append(channel, 0)
+        self.clock.advance(0)
         self.append(channel, 1)
         self.flushing.stop()
         self.clock.advance(0)
         self.append(channel, 2)
         self.clock.advance(0)
-        self.assertEqual(self.sends(clients), (("1", "2"), 2))
+        self.assertEqual(self.sends(clients), (("0", "1", "2"), 3))
 
     def test_rings_are_counted(self):
         """Of channels that keep something."""
