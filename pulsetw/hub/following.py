@@ -36,6 +36,11 @@ class Following:
         """Whether nobody here wants the channel."""
         return not self.holds and not self._waiting and not len(self.channel)
 
+    @property
+    def stands(self) -> bool:
+        """Whether nothing is missed any more."""
+        return self._is_decided and self._failure is None
+
     def when_standing(self) -> Deferred[None]:
         """Fires when nothing is missed any more. Can be cancelled alone. Fails as `IChannels.follow` does."""
         if self._is_decided:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, ClassVar
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
-from autobahn.websocket.protocol import TrafficStats
+from autobahn.websocket.protocol import TrafficStats, WebSocketProtocol
 from twisted.internet.defer import Deferred
 
 # Of the handshake, or of a message or frame that is done: nobody looks at them again.
@@ -120,7 +120,13 @@ class LeanServerProtocol(WebSocketServerProtocol):  # type: ignore[misc]  # Auto
         # A UNIX socket has no such thing.
         with suppress(AttributeError, OSError):
             self.transport.setTcpNoDelay(True)
-        self._connectionMade()
+        # Not the server's own: it colours the values of a log line that is never written.
+        WebSocketProtocol._connectionMade(self)
+        self.factory.countConnections += 1
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:  # noqa: ARG002
+        """Sends the handshake's answer, and frames of Autobahn's own; nothing is ever chopped."""
+        self.transport.write(data)
 
     def _onOpen(self) -> None:
         self.onOpen()
