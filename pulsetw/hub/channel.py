@@ -27,6 +27,7 @@ from pulsetw.hub.connection import Connection
 from pulsetw.hub.counts import Counts
 from pulsetw.hub.cursor import Cursor
 from pulsetw.hub.fanout import PIECE, Batch, FanOut, Sending
+from pulsetw.hub.place import Place
 from pulsetw.hub.reloading import at_once
 from pulsetw.hub.resuming import Beginning, lacks, newest, resume
 from pulsetw.hub.ring import ITEM_BYTES, Ring
@@ -77,10 +78,7 @@ class Channel:
         self._new_bytes = 0
         self._fan_out: FanOut | None = None
         self._ring = Ring(compress=compress)
-        self._lineage: Lineage | None = None
-        self._position: Position | None = None  # of what was given last
-        self._flushed: Position | None = None  # of the ring's newest
-        self._top: int | None = None  # the broker said that the log goes so far
+        self._place = Place()
         self._subscribers = Subscribers(name)
         self._choice = Choice()
         self._counts = counts or Counts()
@@ -121,9 +119,9 @@ class Channel:
         if self._fan_out is None and self._new:
             # What waits is not for it.
             self._begin()
-        here = self._flushed
+        here = self._place.flushed
         if since is not None:
-            begins = resume(self._ring, self._lineage, here, self._known_top, since, self._branches.doubtful(since))
+            begins = resume(self._ring, self._place, since, self._branches.doubtful(since))
             if begins.position is not None and here is not None and begins.position.offset > here.offset:
                 self._choice.ahead.add(connection, begins.position)
         else:
@@ -149,7 +147,7 @@ class Channel:
         """Adds a publication; it goes out with the next flush."""
         self._new.append(publication)
         self._new_bytes += ITEM_BYTES + len(text_of(publication.event))
-        self._position = publication.position or self._position
+        self._place.given = publication.position or self._place.given
 
     @property
     def is_flushed(self) -> bool:
@@ -219,16 +217,13 @@ class Channel:
     def placed(self, lineage: Lineage, top: int) -> None:
         """Where the log stands."""
         self.flush()
-        if lineage != self._lineage:
-            self._top = None
-        self._lineage = lineage
-        self._position = self._flushed = lineage.at(top)
+        self._place.placed(lineage, top)
         self._branches.placed(lineage)
         for connection, place in self._choice.ahead.moved(lineage):
             start = lineage.start_of(place)
             self._owe(connection, Notice("diverged", place, None if start is None else lineage.at(start)))
         if self._ring.floor is None:
-            self._ring.floor = self._position
+            self._ring.floor = self._place.given
 
     def noticed(self, notice: Notice) -> None:
         """Something may be missing: tells everybody, in order with the publications.
@@ -238,9 +233,9 @@ class Channel:
         """
         self.flush()
         if self.has_history:
-            start, stood = self._ring.end, self._flushed
+            start, stood = self._ring.end, self._place.flushed
             self._ring.add_notice(notice)
-            self._position = self._flushed = notice.end or self._position
+            self._place.moved(notice.end)
             if notice.is_of_the_log:
                 self._choice.ahead.clear()
                 self._branches.told()
@@ -256,7 +251,7 @@ class Channel:
     def cut(self, notice: Notice) -> None:
         """What was given after `notice.end` is on a dead branch: those who were sent of it are told, in order."""
         self.flush()
-        fork, here = notice.end, self._position
+        fork, here = notice.end, self._place.given
         if fork is None or here is None:
             return
         self._subscribers.choked_fall_behind(self._ring.end, here)
@@ -265,7 +260,7 @@ class Channel:
         if self._strict:
             # Whoever stands before the fork lacks what the old master had acknowledged behind it, as all others do.
             self._ring.add_notice(Notice("failover", fork, fork))
-        self._position = self._flushed = fork
+        self._place.moved(fork)
         self._choice.ahead.clear()
         self._branches.told()
         for connection, cursor in self._subscribers.behind.items():
@@ -278,7 +273,7 @@ class Channel:
 
     def history(self, since: Position | None, limit: int) -> tuple[Publication, ...]:
         """What the ring has: the first `limit` after a place; without one that is known here, the newest."""
-        start = None if since is None or self._lineage is None else self._lineage.start_of(since)
+        start = self._place.start_of(since)
         number = self._ring.newest(limit) if start is None else self._ring.after(start, since)
         kept = (item.publication for item in self._ring.live(number) if item.publication)
         placed = (each for each in chain(kept, self._new) if each.position and each.position.offset > (start or 0))
@@ -286,28 +281,20 @@ class Channel:
 
     def before_ring(self, since: Position | None) -> Position | None:
         """The place in the current log after which somebody wants to read, where the ring does not go back so far."""
-        lineage, floor = self._lineage, self._ring.floor
-        start = None if since is None or lineage is None else lineage.start_of(since)
+        lineage, floor, start = self._place.lineage, self._ring.floor, self._place.start_of(since)
         return lineage.at(start) if lineage and floor and start is not None and start < floor.offset else None
 
     def is_beyond(self, since: Position) -> bool:
-        """Whether it is further on in the current log than this is known to go."""
-        start = None if self._lineage is None else self._lineage.start_of(since)
-        here = 0 if self._position is None else self._position.offset
-        return start is not None and start > max(here, self._top or 0)
-
-    @property
-    def _known_top(self) -> int | None:
-        """How far the log goes, where the broker was asked: what came since counts, too."""
-        return None if self._top is None or self._position is None else max(self._top, self._position.offset)
+        """See `Place.is_beyond`."""
+        return self._place.is_beyond(since)
 
     def reaches(self, offset: int) -> None:
-        """The log goes so far at the broker."""
-        self._top = offset
+        """See `Place.reaches`."""
+        self._place.reaches(offset)
 
     def lacks(self, since: Position | None, newest: int) -> int | None:
         """See `pulsetw.hub.resuming.lacks`."""
-        return lacks(self._ring, self._lineage, self._position, since, newest) if self.has_history else None
+        return lacks(self._ring, self._place, since, newest) if self.has_history else None
 
     def restore(self, publications: Sequence[Publication], start: int, *, is_all: bool) -> None:
         """Takes back what the ring had forgotten.
@@ -317,7 +304,7 @@ class Channel:
             start: the offset before them.
             is_all: older ones are not to be had.
         """
-        ring, lineage, floor = self._ring, self._lineage, self._ring.floor
+        ring, lineage, floor = self._ring, self._place.lineage, self._ring.floor
         if lineage is None or floor is None or ring.is_mixed or ring.knows_local:
             return
         if start < floor.offset:
@@ -345,12 +332,12 @@ class Channel:
     @property
     def place(self) -> tuple[Lineage | None, Position | None, int]:
         """The log's lineage, the place after which the ring has it, and how often it was cut or began anew."""
-        return self._lineage, self._ring.floor, self._ring.turns
+        return self._place.lineage, self._ring.floor, self._ring.turns
 
     @property
     def position(self) -> Position | None:
         """Where the channel's log ends; None = not known, or it has none."""
-        return self._position
+        return self._place.given
 
     def forget(self) -> None:
         """Gives the ring's memory back: those behind get a gap, those who come back find nothing."""
@@ -358,7 +345,7 @@ class Channel:
 
     def _begin(self) -> None:
         """What is new comes into the ring, and is sent at once to few, or is on its way to many."""
-        stood, self._flushed = self._flushed, self._position
+        stood, self._place.flushed = self._place.flushed, self._place.given
         new, self._new, self._new_bytes = self._new, [], 0
         ring, groups = self._ring, self._subscribers.current
         items = [ring.add(publication) for publication in new]
@@ -372,13 +359,13 @@ class Channel:
 
     def _reached(self) -> None:
         """All but those behind have come to the ring's end."""
-        if self._choice.ahead.places and self._flushed is not None and self._fan_out is None:
-            self._choice.ahead.reached(self._flushed, self._subscribers.behind)
+        if self._choice.ahead.places and self._place.flushed is not None and self._fan_out is None:
+            self._choice.ahead.reached(self._place.flushed, self._subscribers.behind)
 
     def _owe(self, connection: Connection, notice: Notice) -> None:
         """Tells one, as soon as its transport can take it."""
         if connection not in self._subscribers.behind and connection.is_choked:
-            self._subscribers.fall_behind(connection, self._ring.end, self._flushed)
+            self._subscribers.fall_behind(connection, self._ring.end, self._place.flushed)
         cursor = self._subscribers.behind.get(connection)
         if cursor is None:
             self._tell(connection, notice)

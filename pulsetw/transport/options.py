@@ -2,7 +2,28 @@
 
 from typing import Any
 
+from attrs import field, frozen
+from attrs.validators import ge
+
 from pulsetw.transport.deflate import acceptance
+
+
+@frozen
+class WebSocketLimits:
+    """What a client's WebSocket may cost.
+
+    Attributes:
+        message_bytes: of a message, and of a frame; more closes with 1009. 0 = no limit.
+        message_frames: fragments of a message, empty ones too; more closes with 1008. 0 = no limit.
+        unsent_bytes: above which a connection is choked, 1 or more: it is not read any more, either. A read brings at
+            most so many bytes, too.
+        close_timeout_s: from our close frame to the end of the connection; then it is cut off.
+    """
+
+    message_bytes: int = 65536
+    message_frames: int = 1000
+    unsent_bytes: int = field(default=65536, validator=ge(1))
+    close_timeout_s: float = 2.0
 
 
 class Silence:

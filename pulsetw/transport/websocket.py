@@ -5,8 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from attrs import field, frozen
-from attrs.validators import ge
 from autobahn.twisted.websocket import WebSocketServerFactory
 from autobahn.websocket.types import ConnectionDeny, ConnectionRequest
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
@@ -23,7 +21,7 @@ from pulsetw.transport.answer import answer, finish
 from pulsetw.transport.deflate import smaller_frame
 from pulsetw.transport.frame import PING, text_frame
 from pulsetw.transport.lean import LeanServerProtocol
-from pulsetw.transport.options import Silence, protocol_options
+from pulsetw.transport.options import Silence, WebSocketLimits, protocol_options
 from pulsetw.transport.peer import Peer, address_text, below_wrappers
 from pulsetw.transport.query import read_arrival
 
@@ -45,22 +43,7 @@ _HELD, _CHOKED, _YIELDED = 1, 2, 4
 _crashed = Logger(namespace="pulsetw.transport").failureHandler("A connection failed, and is closed")
 
 
-@frozen
-class WebSocketLimits:
-    """What a client's WebSocket may cost.
-
-    Attributes:
-        message_bytes: of a message, and of a frame; more closes with 1009. 0 = no limit.
-        message_frames: fragments of a message, empty ones too; more closes with 1008. 0 = no limit.
-        unsent_bytes: above which a connection is choked, 1 or more: it is not read any more, either. A read brings at
-            most so many bytes, too.
-        close_timeout_s: from our close frame to the end of the connection; then it is cut off.
-    """
-
-    message_bytes: int = 65536
-    message_frames: int = 1000
-    unsent_bytes: int = field(default=65536, validator=ge(1))
-    close_timeout_s: float = 2.0
+_LIMITS = WebSocketLimits()
 
 
 class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobahn has no types
@@ -80,7 +63,7 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
         reactor: IReactorTime,
         wires: Mapping[str, IDialect],
         open: Callable[[ITransport, Wire, Arrival], IConnection],
-        limits: WebSocketLimits = WebSocketLimits(),
+        limits: WebSocketLimits = _LIMITS,
         write: Callable[[Any, bytes], None] = direct.write,
         *,
         compress: bool = False,

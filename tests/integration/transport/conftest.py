@@ -7,7 +7,7 @@ from typing import Any
 import pytest_twisted
 
 from pulsetw.transport.front import FrontLimits
-from pulsetw.transport.websocket import WebSocketLimits
+from pulsetw.transport.options import WebSocketLimits
 from tests.integration.transport.relay import Relay
 
 Start = Callable[..., Awaitable[Relay]]

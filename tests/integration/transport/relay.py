@@ -23,8 +23,9 @@ from pulsetw.hub.arrival import Arrival
 from pulsetw.interfaces import IConnection, ITransport, Wire
 from pulsetw.transport import direct
 from pulsetw.transport.front import FrontFactory, FrontLimits
+from pulsetw.transport.options import WebSocketLimits
 from pulsetw.transport.site import ClosingSite
-from pulsetw.transport.websocket import WebSocketFactory, WebSocketLimits
+from pulsetw.transport.websocket import WebSocketFactory
 from tests.unit.transport.doubles import RecordingConnection, request
 
 __all__ = ["Peer", "Relay", "request", "traced_peak", "until"]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pulsetw.errors import Disconnect, DisconnectCode
 from pulsetw.transport.deflate import smaller_frame
 from pulsetw.transport.frame import text_frame
-from pulsetw.transport.websocket import WebSocketFactory, WebSocketLimits
+from pulsetw.transport.options import WebSocketLimits
+from pulsetw.transport.websocket import WebSocketFactory
 from tests.unit.transport.doubles import close_frame, frame, request
 from tests.unit.transport.websocket_case import Dialect, WebSocketTestCase
 

@@ -9,8 +9,7 @@ from zope.interface.verify import verifyObject
 from pulsetw.hub.arrival import Arrival
 from pulsetw.interfaces import IConnection, ITransport, Wire
 from pulsetw.transport.frame import text_frame
-from pulsetw.transport.options import Silence
-from pulsetw.transport.websocket import WebSocketLimits
+from pulsetw.transport.options import Silence, WebSocketLimits
 from tests.unit.transport.doubles import ACCEPT, close_frame, frame, read_close, request
 from tests.unit.transport.websocket_case import BAD_REQUEST, INTERNAL, KICKED, WebSocketTestCase
 

@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from pulsetw.errors import Disconnect, DisconnectCode
 from pulsetw.hub.arrival import Arrival
 from pulsetw.interfaces import IConnection, ITransport, Wire
-from pulsetw.transport.websocket import WebSocketFactory, WebSocketLimits
+from pulsetw.transport.options import WebSocketLimits
+from pulsetw.transport.websocket import WebSocketFactory
 from tests.unit.transport.doubles import FakeSocket, RecordingConnection, request
 
 BAD_REQUEST = (3501, "bad request")
