@@ -5,43 +5,43 @@ import os
 import random
 import resource
 import secrets
-import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from attrs import evolve
 from twisted.application.service import Service
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pulsetw.broker.memory import MemoryBroker
+from pulsetw.catalogue import Catalogue
 from pulsetw.catalogue.builtin import SYSTEM_EVENTS
 from pulsetw.config import Config, load_catalogue
 from pulsetw.dialects.native import NativeDialect
-from pulsetw.errors import BrokerAway, ConfigError
+from pulsetw.errors import BrokerAway
 from pulsetw.hub.hub import Hub, HubOptions
 from pulsetw.interfaces import IBroker
+from pulsetw.ports import Endpoint, Ports
 from pulsetw.pubsub.manager import PubSubManager
+from pulsetw.pubsub.options import PubSubOptions
 from pulsetw.pubsub.outbox import OutboxOptions
-from pulsetw.pubsub.publishing import PubSubOptions
 from pulsetw.pubsub.retry import RetryOptions
 from pulsetw.servers import Servers
 from pulsetw.session import SessionLimits
 from pulsetw.transport import direct
 from pulsetw.transport.front import FrontFactory, FrontLimits
+from pulsetw.transport.options import WebSocketLimits
 from pulsetw.transport.site import ClosingSite
-from pulsetw.transport.websocket import WebSocketFactory, WebSocketLimits
+from pulsetw.transport.websocket import WebSocketFactory
+from pulsetw.web.api import Stats
 from pulsetw.web.sites import OperatorOptions, operator_site, public_resource
 from pulsetw.web.status import Readiness, broker_document
 
-_BACKLOG = 1024
-# The kernel would take megabytes for a client that does not read; the hub's own bound should be the one that counts.
-_SEND_BUFFER_BYTES = 65536
 # One in so many bytes of `limits.rings_bytes` is for the ids of events that came; rings have the others.
 _WINDOWS_PART = 4
 # What is said on the way out must not keep the relay from leaving.
@@ -59,12 +59,14 @@ class Relay(Service):
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, config: Config) -> None:
+    def __init__(self, reactor: Any, config: Config, *, server_id: str = "", endpoint: Endpoint | None = None) -> None:
         """Puts the parts together; nothing is opened before `startService`.
 
         Args:
             reactor: Twisted's.
             config: all settings; see `pulsetw.config.load`.
+            server_id: what it is called, other than the settings say; "" = as they say.
+            endpoint: makes the endpoints of the clients' ports of their descriptions; None = Twisted does.
 
         Raises:
             ConfigError: settings that do not fit each other, or that name what is not there.
@@ -73,27 +75,34 @@ class Relay(Service):
         self._reactor = reactor
         self._config = config
         self._state = "starting"
-        self._ports: list[IListeningPort] = []
-        self._admin_ports: list[IListeningPort] = []
+        by_twisted = partial(serverFromString, reactor)
+        self._ports = Ports("server.listen", "clients", endpoint or by_twisted, reactor)
+        self._admin_ports = Ports("server.admin", "operators", by_twisted, reactor)
         self._starting: Deferred[None] = succeed(None)
 
         catalogue = load_catalogue(config)
-        server_id = config.server.server_id or f"server_{os.getpid()}_{_now_ms()}"
+        server_id = server_id or make_server_id(config)
         self._broker = make_broker(reactor, config, server_id)
-        self.pubsub = PubSubManager(
-            self._broker, catalogue, reactor, server_id, _pubsub_options(config), _new_id, _now_ms
-        )
+        self.pubsub = make_pubsub(reactor, config, catalogue, self._broker, server_id)
         self._hub = Hub(self.pubsub, catalogue, reactor, _hub_options(config), _new_id, random.random)
         self._servers = Servers(self.pubsub, self._hub, reactor) if SYSTEM_EVENTS in catalogue.names else None
         self._why_not_direct = direct.why_not()
         self._websocket = self._make_websocket()
         self._front = self._make_front()
-        self._admin = self._make_admin()
+        self._stats: Stats = {
+            "server": lambda: {"server_id": server_id, "state": self._state},
+            "health": self.pubsub.get_health_status,
+            "publisher": self.pubsub.get_publisher_stats,
+            "subscriber": self.pubsub.get_subscriber_stats,
+            "hub": self._hub.stats,
+            "front": self._front_stats,
+        }
+        self._admin = make_operator_site(reactor, config, self.pubsub, self._stats, self.readiness)
 
     def startService(self) -> None:
         """Connects to the broker, makes the subscriptions, and only then accepts clients; see `started`."""
         super().startService()  # type: ignore[no-untyped-call]
-        _raise_open_files()
+        raise_open_files()
         self._starting = Deferred.fromCoroutine(self._start())
         self._starting.addCallbacks(self.started.callback, self._start_failed)
 
@@ -123,13 +132,22 @@ class Relay(Service):
             reasons.append(f"broker: {status.reason or 'not ready'}")
         return Readiness(not reasons, reasons, broker_document(status, self._reactor.seconds()))
 
+    @property
+    def connections(self) -> int:
+        """How many sockets are open on the clients' ports."""
+        return self._front.connections
+
+    def stats(self) -> dict[str, Mapping[str, object]]:
+        """The numbers of all parts, by their names."""
+        return {name: numbers() for name, numbers in self._stats.items()}
+
     async def _start(self) -> None:
-        await self._listen(self._admin_ports, "admin", self._admin, "operators")
+        await self._admin_ports.open(self._config.server.admin, self._admin)
         await self.pubsub.initialize()
         await self._hub.start()
         if self._servers is not None:
             await self._servers.listen()
-        await self._listen(self._ports, "listen", self._front, "clients")
+        await self._ports.open(self._config.server.listen, self._front)
         self._state = "accepting"
         if self._servers is not None:
             self._servers.start()
@@ -145,7 +163,7 @@ class Relay(Service):
         # Whatever fails, the steps after it are taken.
         unsaid = self._log.failureHandler("A step of leaving failed")
         with unsaid:
-            await self._stop_listening(self._ports)
+            await self._ports.close()
         with unsaid:
             if self._servers is not None and was_announced:
                 await self._servers.stop().addTimeout(_FAREWELL_S, self._reactor, lambda *_: None)
@@ -155,24 +173,8 @@ class Relay(Service):
             await self.pubsub.shutdown()
         self._front.abort()
         with unsaid:
-            await self._stop_listening(self._admin_ports)
+            await self._admin_ports.close()
         self._log.info("All is closed")
-
-    def _stop_listening(self, ports: list[IListeningPort]) -> Deferred[Any]:
-        closing = [maybeDeferred(port.stopListening) for port in ports]
-        ports.clear()
-        return gatherResults(closing, consumeErrors=True).addTimeout(_FAREWELL_S, self._reactor)
-
-    async def _listen(self, ports: list[IListeningPort], key: str, factory: IProtocolFactory, whom: str) -> None:
-        endpoints: Sequence[str] = getattr(self._config.server, key)
-        for index, description in enumerate(endpoints):
-            try:
-                port = await serverFromString(self._reactor, description).listen(factory)
-            except Exception as error:  # what endpoints raise: a taken port, a missing file, a wrong key, ...
-                raise ConfigError(f"server.{key}[{index}]", f"cannot listen: {error}") from error
-            ports.append(port)
-            _tune(port)
-            self._log.info("Listening for {whom} on {address}", whom=whom, address=_address(port))
 
     def _make_websocket(self) -> WebSocketFactory:
         limits = self._config.limits
@@ -184,6 +186,7 @@ class Relay(Service):
             self._hub.open,
             WebSocketLimits(message_bytes=limits.message_bytes, unsent_bytes=limits.unsent_bytes),
             direct.write if self._why_not_direct else direct.send,
+            compress=any(rule.compress for rule in self._config.channels.values()),
         )
 
     def _make_front(self) -> FrontFactory:
@@ -207,24 +210,10 @@ class Relay(Service):
             "failures": {str(code): count for code, count in failures.items()},
         }
 
-    def _make_admin(self) -> IProtocolFactory:
-        config = self._config
-        options = OperatorOptions(
-            api_keys=config.auth.api_keys,
-            hosts=config.server.admin_hosts,
-            body_bytes=config.limits.body_bytes,
-            head_bytes=config.limits.request_head_bytes,
-            batch_events=config.limits.batch_events,
-        )
-        stats = {
-            "server": lambda: {"server_id": self.pubsub.server_id, "state": self._state},
-            "health": self.pubsub.get_health_status,
-            "publisher": self.pubsub.get_publisher_stats,
-            "subscriber": self.pubsub.get_subscriber_stats,
-            "hub": self._hub.stats,
-            "front": self._front_stats,
-        }
-        return operator_site(self._reactor, self.pubsub, stats, self.readiness, options)
+
+def make_server_id(config: Config) -> str:
+    """The name that the settings give this server, or one of its own."""
+    return config.server.server_id or f"server_{os.getpid()}_{_now_ms()}"
 
 
 def make_broker(reactor: Any, config: Config, server_id: str) -> IBroker:
@@ -244,6 +233,32 @@ def make_broker(reactor: Any, config: Config, server_id: str) -> IBroker:
     options = evolve(options, max_reconnect_attempts=settings.max_reconnect_attempts)
     acks = {rule.ack for rule in config.channels.values() if rule.history_size}
     return RedisBroker(reactor, options, server_id, acks=acks)
+
+
+def make_pubsub(reactor: Any, config: Config, catalogue: Catalogue, broker: IBroker, server_id: str) -> PubSubManager:
+    """The face towards applications, not connected yet."""
+    return PubSubManager(broker, catalogue, reactor, server_id, _pubsub_options(config), _new_id, _now_ms)
+
+
+def make_operator_site(
+    reactor: Any, config: Config, pubsub: PubSubManager, stats: Stats, readiness: Callable[[], Readiness]
+) -> IProtocolFactory:
+    """What serves the operator's port; see `pulsetw.web.sites.operator_site`."""
+    options = OperatorOptions(
+        api_keys=config.auth.api_keys,
+        hosts=config.server.admin_hosts,
+        body_bytes=config.limits.body_bytes,
+        head_bytes=config.limits.request_head_bytes,
+        batch_events=config.limits.batch_events,
+    )
+    return operator_site(reactor, pubsub, stats, readiness, options)
+
+
+def raise_open_files() -> None:
+    """Each client is an open file; the limit that one starts with is often 1 024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    Relay._log.info("Up to {most} open files", most=most)
 
 
 def _pubsub_options(config: Config) -> PubSubOptions:
@@ -275,28 +290,3 @@ def _new_id() -> str:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _raise_open_files() -> None:
-    """Each client is an open file; the limit that one starts with is often 1 024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    Relay._log.info("Up to {most} open files", most=most)
-
-
-def _tune(port: Any) -> None:
-    """A longer backlog, and a bound on what the kernel buffers for each client; accepted sockets inherit it."""
-    if not hasattr(port, "socket"):
-        return  # no port of Twisted's own: it looks after itself
-    port.socket.listen(_BACKLOG)
-    port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-
-
-def _address(port: IListeningPort) -> str:
-    match port.getHost():
-        case IPv4Address(host=host, port=number):
-            return f"{host}:{number}"
-        case IPv6Address(host=host, port=number):
-            return f"[{host}]:{number}"
-        case other:
-            return str(getattr(other, "name", other))

@@ -16,12 +16,13 @@ from pulsetw.version import __version__
 
 if TYPE_CHECKING:
     from pulsetw.service import Relay
+    from pulsetw.workers.supervisor import Supervisor
 
 
 class Options(usage.Options):
     """Flags; they win over the environment, which wins over the file."""
 
-    synopsis = "[--config FILE] [--listen ENDPOINT ...] [--admin ENDPOINT ...] [--broker URL]"
+    synopsis = "[--config FILE] [--listen ENDPOINT ...] [--admin ENDPOINT ...] [--broker URL] [--workers N]"
     longdesc = (
         "Relays events to every WebSocket client that may see them. Every setting can stand in the file, or in the "
         "environment as PULSETW_<TABLE>_<KEY>; docs/reference/configuration.md lists them."
@@ -29,6 +30,7 @@ class Options(usage.Options):
     optParameters: ClassVar = [  # noqa: N815 -- Twisted reads it
         ["config", "c", None, "A TOML file with the settings"],
         ["broker", "b", None, "memory://, redis[s]://, redis[s]+sentinel:// or redis+unix:// (default: memory://)"],
+        ["workers", "w", None, "Processes that serve clients, on a broker other than memory:// (default: 1)"],
     ]
 
     config: Config
@@ -59,6 +61,7 @@ class Options(usage.Options):
                 ("server.listen", self["listen"]),
                 ("server.admin", self["admin"]),
                 ("broker.url", self["broker"]),
+                ("server.workers", self["workers"]),
             )
             if value
         }
@@ -73,8 +76,10 @@ def makeService(options: Options) -> IService:  # noqa: N802 -- Twisted calls it
     from twisted.internet import reactor
 
     from pulsetw.service import Relay
+    from pulsetw.workers.supervisor import Supervisor
 
     reactor_core: Any = reactor
+    config = options.config
 
     def failed(_: Failure) -> None:
         # twistd ends with 0 whatever happened; a supervisor should see that this was no orderly end.
@@ -82,15 +87,18 @@ def makeService(options: Options) -> IService:  # noqa: N802 -- Twisted calls it
         reactor_core.callWhenRunning(reactor_core.stop)
 
     try:
-        relay = Relay(reactor, options.config)
+        relay = Supervisor(reactor, config) if config.server.workers > 1 else Relay(reactor, config)
     except ConfigError as error:
         raise SystemExit(f"pulsetw: {error}") from None
     relay.started.addErrback(failed)
     reactor_core.callWhenRunning(_hurry_on_second_signal, reactor_core, relay)
+    if config.server.workers > 1:
+        # It would end the supervisor without a word to the workers' clients.
+        reactor_core.callWhenRunning(signal.signal, signal.SIGHUP, signal.SIG_IGN)
     return relay
 
 
-def _hurry_on_second_signal(reactor: Any, relay: "Relay") -> None:
+def _hurry_on_second_signal(reactor: Any, relay: "Relay | Supervisor") -> None:
     """The first Ctrl-C or SIGTERM is Twisted's; to a second one it would only complain that it is stopping already."""
     stopping = False
 

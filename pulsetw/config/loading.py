@@ -36,7 +36,7 @@ def load(path: str | None, environ: Mapping[str, str], flags: Mapping[str, objec
         rules = _rules(document)
         given = list(_settings(document, path or ""))
     given += read_environment(environ, url_is_given="broker.url" in flags)
-    given += [Given(key, value, "the command line") for key, value in flags.items()]
+    given += [Given(key, value, "the command line", lax=True) for key, value in flags.items()]
     values: dict[str, tuple[object, str]] = {}
     for setting in given:
         if setting.key not in HINTS:

@@ -28,6 +28,7 @@ class ServerSettings:
         admin: endpoint strings for operators; none = no operator's port.
         admin_hosts: names and addresses, besides loopback's, by which the operator's port may be called: what stands
             in a request's Host, without the port.
+        workers: processes that serve clients, 1 to 256; 1 = this one alone. More need a broker that they share.
         drain_s: over how many seconds clients are told to come back when the relay stops, 0 to 3600; 0 = all at once.
         server_id: names this relay in events, at most 100 characters; "" = made from the process id and the time.
     """
@@ -39,6 +40,7 @@ class ServerSettings:
     )
     admin: tuple[str, ...] = field(default=("tcp:8081:interface=127.0.0.1",), validator=checked(each(checks.endpoint)))
     admin_hosts: tuple[str, ...] = field(default=(), validator=checked(each(checks.host)))
+    workers: int = field(default=1, validator=checked(between(1, 256)))
     drain_s: float = field(default=20, validator=checked(between(0, 3600)))
     server_id: str = field(default="", validator=checked(checks.server_id))
 
@@ -186,6 +188,15 @@ def check_rule(name: str, rule: Rule, given: Collection[str]) -> None:
         raise ConfigError(f"{key}.strict", f'has no effect: expected ack = "fast" beside it, found "{rule.ack}"')
 
 
+def _check_workers(config: "Config", _attribute: object, broker: BrokerSettings) -> None:
+    if config.server.workers > 1 and broker.url == "memory://":
+        raise ConfigError(
+            "server.workers",
+            f"{config.server.workers} processes would not hear each other on memory://: "
+            "expected another broker.url, such as redis://127.0.0.1:6379",
+        )
+
+
 @frozen
 class Config:
     """All settings of one relay.
@@ -198,7 +209,7 @@ class Config:
     """
 
     server: ServerSettings = field(factory=ServerSettings)
-    broker: BrokerSettings = field(factory=BrokerSettings)
+    broker: BrokerSettings = field(factory=BrokerSettings, validator=_check_workers)
     auth: AuthSettings = field(factory=AuthSettings)
     catalogue: CatalogueSettings = field(factory=CatalogueSettings)
     channels: Mapping[str, Rule] = field(factory=dict, validator=_check_rules)

@@ -52,10 +52,17 @@ class RelayProcess:
 
     Args:
         command: what runs instead of twistd, with its arguments.
+        endpoint: where clients connect; `{port}` stands for the port.
     """
 
     def __init__(
-        self, folder: Path, broker: str = "memory://", config: str = "", listen: int = 0, command: Sequence[str] = ()
+        self,
+        folder: Path,
+        broker: str = "memory://",
+        config: str = "",
+        listen: int = 0,
+        command: Sequence[str] = (),
+        endpoint: str = "tcp:{port}:interface=127.0.0.1",
     ) -> None:
         folder.mkdir()
         self.folder = folder
@@ -67,7 +74,6 @@ class RelayProcess:
         self._log = (folder / "log").open("w")
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("REDIS_", "PULSETW_"))}
         twistd = str(Path(sys.executable).with_name("twistd"))
-        listen = f"tcp:{self._listen}:interface=127.0.0.1"
         admin = f"tcp:{self._admin}:interface=127.0.0.1"
         self._process = subprocess.Popen(
             [
@@ -77,7 +83,7 @@ class RelayProcess:
                 "--config",
                 "relay.toml",
                 "--listen",
-                listen,
+                endpoint.format(port=self._listen),
                 "--admin",
                 admin,
                 "--broker",

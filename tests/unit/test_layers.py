@@ -24,23 +24,26 @@ FLOORS = [
     {"pubsub", "hub"},
     {"broker", "transport", "web"},
     {"config"},
-    {"servers"},
+    {"servers", "ports"},
     {"service", "client"},
-    {"tap"},
+    {"workers"},
+    {"tap", "cli"},
 ]
 
 # Who may import what; everything else of the stack is for everybody from `pubsub` and `hub` upwards.
 LIBRARIES = {
     "txredisapi": {"broker"},
     "hiredis": {"broker"},
-    "autobahn": {"transport", "client"},
-    "twisted.web": {"web", "transport"},
-    "twisted.internet.reactor": {"tap"},
+    "autobahn": {"transport", "client", "cli"},
+    "twisted.web": {"web", "transport", "cli"},
+    "twisted.internet.reactor": {"tap", "cli", "workers"},
     "tomllib": {"config"},
-    "time": {"service"},
-    "random": {"service", "broker", "client"},
-    "secrets": {"service"},
-    "os": {"service", "tap"},
+    "click": {"cli"},
+    "rich": {"cli"},
+    "time": {"service", "cli"},
+    "random": {"service", "workers", "broker", "client"},
+    "secrets": {"service", "cli"},
+    "os": {"service", "workers", "tap"},
 }
 DECIDING = {"errors", "model", "codec", "commands", "catalogue", "policy", "dialects", "session"}
 

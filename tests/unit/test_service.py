@@ -5,13 +5,17 @@ import socket
 from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.internet.task import deferLater
+from twisted.internet.testing import EventLoggingObserver
 from twisted.internet.threads import deferToThread
+from twisted.logger import LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from pulsetw.config import BrokerSettings, Config, ServerSettings
 from pulsetw.errors import ConfigError
 from pulsetw.model import Event
 from pulsetw.service import Relay
+from pulsetw.transport import direct
+from tests.unit.transport.doubles import frame, request
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 
@@ -25,6 +29,16 @@ def free_port():
 def is_open(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answer_to_ping(port):
+    """What a WebSocket client gets that asks for a pong, its handshake's answer included."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(request() + frame(b'{"op":"ping"}'))
+        answer = b""
+        while b"pong" not in answer and (data := client.recv(4096)):
+            answer += data
+        return answer
 
 
 class RelayTests(TestCase):
@@ -68,6 +82,31 @@ class RelayTests(TestCase):
         await relay.stopService()
         self.assertIn("hello", heard)
         self.assertEqual(relay.readiness().reasons[0], "draining")
+
+    async def test_a_twisted_that_cannot_be_sent_with_directly(self):
+        """The log and the statistics say why, and clients get their answers the other way."""
+        self.patch(direct, "why_not", lambda: "what waits to be sent does not show")
+        logged = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        directly = []
+        self.patch(direct, "send", lambda transport, data: directly.append(data))
+        port = free_port()
+        relay = self.relay((f"tcp:{port}:interface=127.0.0.1",))
+        [warning] = [event for event in logged if event["log_level"] is LogLevel.warn]
+        self.assertIn("Twisted's buffers: what waits to be sent does not show", formatEvent(warning))
+        self.assertEqual(relay.stats()["front"]["direct_send"], "what waits to be sent does not show")
+        relay.startService()
+        self.addCleanup(relay.stopService)
+        await relay.started
+        answer = await deferToThread(answer_to_ping, port)
+        self.assertIn(b'"op":"pong"', answer)
+        self.assertEqual(directly, [])
+
+    async def test_sends_are_direct(self):
+        """With the Twisted of these tests; the log does not mention it."""
+        logged = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
+        relay = self.relay()
+        self.assertEqual(relay.stats()["front"]["direct_send"], "yes")
+        self.assertEqual([event for event in logged if event["log_level"] is LogLevel.warn], [])
 
     async def test_a_port_that_cannot_be_opened_fails_the_start_and_leaves_none_open(self):
         """The error names the setting; stopping closes what was opened."""

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.service import Relay
 from pulsetw.tap import Options, makeService
+from pulsetw.workers.supervisor import Supervisor
 
 
 class OptionsTests(SynchronousTestCase):
@@ -32,6 +33,9 @@ class OptionsTests(SynchronousTestCase):
             (("--broker", "foo://"), "broker.url: .*found foo"),
             (("--listen", "nonsense"), "server.listen.*"),
             (("--config", "/no/such/file"), "/no/such/file: cannot be read"),
+            (("--workers", "two"), r"server.workers: Expected int, got str .from the command line"),
+            (("--workers", "257"), "server.workers: expected a number from 1 to 256, found 257"),
+            (("--workers", "2"), "server.workers: 2 processes would not hear each other on memory://"),
         ):
             with self.assertRaisesRegex(SystemExit, "pulsetw: " + words):
                 self.parse(*arguments)
@@ -49,6 +53,11 @@ class OptionsTests(SynchronousTestCase):
         service = makeService(self.parse("--broker", "memory://"))
         self.assertTrue(IService.providedBy(service))
         self.assertIsInstance(service, Relay)
+
+    def test_more_than_one_worker_is_a_supervisor(self):
+        """twistd starts and stops that one in the relay's place."""
+        service = makeService(self.parse("--broker", "redis://127.0.0.1", "--workers", "2"))
+        self.assertIsInstance(service, Supervisor)
 
     def test_a_url_that_is_none_ends_it_in_one_line(self):
         """No traceback for a mistake in a setting."""

@@ -58,7 +58,7 @@ class VariableTests(SynchronousTestCase):
             self.error(PULSETW_LIMITS_PING="3"),
             "PULSETW_LIMITS_PING: there is no such setting; did you mean PULSETW_LIMITS_PING_S?",
         )
-        self.assertEqual(self.error(PULSETW_SERVER_WORKERS="3"), "PULSETW_SERVER_WORKERS: there is no such setting")
+        self.assertEqual(self.error(PULSETW_SERVER_THREADS="3"), "PULSETW_SERVER_THREADS: there is no such setting")
 
     def test_a_typing_mistake_in_the_table_is_an_error_too(self):
         self.assertIn("did you mean PULSETW_LIMITS_PING_S?", self.error(PULSETW_LIMIT_PING_S="3"))

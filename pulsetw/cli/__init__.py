@@ -1,0 +1,1 @@
+"""The command line ``pulsetw``: a verb is a file, `main` puts them together."""
