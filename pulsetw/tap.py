@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from pulsetw.config import Config, load
 from pulsetw.errors import ConfigError
+from pulsetw.garbage import settle
 from pulsetw.version import __version__
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def makeService(options: Options) -> IService:  # noqa: N802 -- Twisted calls it
         relay = Supervisor(reactor, config) if config.server.workers > 1 else Relay(reactor, config)
     except ConfigError as error:
         raise SystemExit(f"pulsetw: {error}") from None
-    relay.started.addErrback(failed)
+    relay.started.addCallbacks(lambda _: settle(), failed)
     reactor_core.callWhenRunning(_hurry_on_second_signal, reactor_core, relay)
     if config.server.workers > 1:
         # It would end the supervisor without a word to the workers' clients.

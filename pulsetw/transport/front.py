@@ -7,7 +7,6 @@ so that both parsers see a whole, clean head. Only the loss of the connection st
 
 from collections import Counter
 from collections.abc import Callable, Collection
-from functools import partial
 from typing import Any
 
 from attrs import frozen
@@ -237,7 +236,7 @@ class Front(Protocol):
         transport = self.transport
         inner: Any = factory.buildProtocol(transport.getPeer())
         # The transport calls it by this name, and no factory is told of a loss.
-        inner.connectionLost = partial(self.factory.lost, transport, then=inner.connectionLost)
+        inner.connectionLost = _Loss(self.factory, transport, inner)
         inner.makeConnection(transport)
         _attach(transport, inner)
         inner.dataReceived(data)
@@ -249,6 +248,22 @@ class Front(Protocol):
     def _stop_timer(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
+
+
+class _Loss:
+    """Stands in for the `connectionLost` of a protocol that has been given a connection."""
+
+    __slots__ = ("_factory", "_inner", "_transport")
+
+    def __init__(self, factory: FrontFactory, transport: Any, inner: Any) -> None:
+        self._factory = factory
+        self._transport = transport
+        self._inner = inner
+
+    def __call__(self, reason: Failure = connectionDone) -> None:
+        # It stands in a circle; without it the protocol is freed at once, and not by the garbage collector.
+        del self._inner.connectionLost
+        self._factory.lost(self._transport, reason, then=self._inner.connectionLost)
 
 
 class _Unwelcome(Protocol):

@@ -4,6 +4,7 @@ import signal
 import sys
 from typing import Any
 
+from pulsetw.garbage import settle
 from pulsetw.service import Relay
 from pulsetw.workers.messages import ANSWERS_FD, COUNTS_FD, FIRST_SOCKET_FD, ORDERS_FD, Start
 from pulsetw.workers.sockets import Inherited
@@ -23,6 +24,7 @@ def main() -> int:
         turns = Turns(Counts(start.config.server.workers, COUNTS_FD), start.place, lambda: relay.connections)
         inherited = Inherited(reactor_core, FIRST_SOCKET_FD, turns)
         relay = Relay(reactor_core, start.config, server_id=start.server_id, endpoint=inherited.endpoint)
+        relay.started.addCallbacks(lambda _: settle(), lambda failure: failure)
         return relay
 
     worker = Worker(reactor_core, make_relay)

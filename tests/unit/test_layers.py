@@ -24,7 +24,7 @@ FLOORS = [
     {"pubsub", "hub"},
     {"broker", "transport", "web"},
     {"config"},
-    {"servers", "ports"},
+    {"servers", "ports", "garbage"},
     {"service", "client"},
     {"workers"},
     {"tap", "cli"},
