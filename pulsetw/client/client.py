@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from pulsetw import codec
 from pulsetw.client.connection import Connection
 from pulsetw.client.effects import Close, Effect, Ended, Give, Open, Send, State, Tell
-from pulsetw.client.following import Following
+from pulsetw.client.following import Following, Members
 from pulsetw.client.state import ClientOptions, ClientState
 from pulsetw.commands import MAX_ENTRIES, Gap
 from pulsetw.model import Position, Publication
@@ -173,7 +173,7 @@ class Client:
             self._do(self._state.opened(self._now_ms()))
 
     def connection_heard(self, connection: Connection) -> None:
-        """A sign of life that is no message."""
+        """A sign of life."""
         if connection is self._current:
             self._state.heard(self._now_ms())
 
@@ -181,6 +181,11 @@ class Client:
         """A message."""
         if connection is self._current:
             self._do(self._state.message(self._now_ms(), message))
+
+    def connection_unread(self, connection: Connection, outline: Members) -> None:
+        """A message that cannot be given."""
+        if connection is self._current:
+            self._do(self._state.unread(self._now_ms(), outline))
 
     def connection_lost(self, connection: Connection, code: int, reason: str) -> None:
         """The connection is gone."""

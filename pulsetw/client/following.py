@@ -11,6 +11,7 @@ from pulsetw.model import Event, Notice, Position, Publication, Reason
 
 Members = Mapping[str, Any]
 
+_MAX_WHOLE = 2**53 - 1  # JavaScript can tell no greater one; relays refuse it
 # No relay makes a longer one: windows of ids are bounded in bytes.
 _MAX_NAME_CHARACTERS = 200
 
@@ -19,8 +20,8 @@ RECONNECTED: Final = "reconnected"
 
 
 def whole(value: object) -> int | None:
-    """A whole number that is not negative; None = it is something else."""
-    return value if type(value) is int and value >= 0 else None
+    """A whole number, 0 to 2^53 - 1; None = it is something else."""
+    return value if type(value) is int and 0 <= value <= _MAX_WHOLE else None
 
 
 def text(value: object) -> str:
@@ -122,6 +123,12 @@ class Following:
             message.get("tags"),
         )
         return Publication(self.channel, event, at, degraded=message.get("degraded") is True)
+
+    def unread(self, outline: Members) -> Gap | None:
+        """What stands for an event that cannot be read; None = it was given before."""
+        here = self.position
+        publication = self.event(outline)
+        return None if publication is None else Gap(self.channel, Notice("dropped", here, publication.position))
 
     def gap(self, message: Members) -> Gap:
         """What may be missing; reading goes on behind it."""

@@ -4,7 +4,8 @@
 2.  A channel's events are given from the answer to *that* subscribe on: what an older subscription still sends is not.
 3.  An event at or before the position, on its epoch, is dropped; so is one whose id was given before, within a window.
     The second moves the position.
-4.  What may be missing is given as a gap: what the relay tells, and a new connection to a channel without positions.
+4.  What may be missing is given as a gap: what the relay tells, a new connection to a channel without positions, and
+    an event that cannot be read here.
 5.  After a silence as long as the relay said it asks, with ``ping``; after some more it gives the connection up.
 6.  Each wait is random, from 0 to a longest one that doubles (full jitter), and at least what the relay said. Who has
     been told to stay away does.
@@ -39,7 +40,7 @@ class ClientOptions:
         pong_s: after our ``ping``, in seconds.
         window_ids: ids of given events that are remembered for each channel.
         max_channels: subscriptions at a time.
-        max_message_bytes: of a message from the relay; a longer one ends the connection.
+        max_message_bytes: of a message from the relay; a longer one is not kept, and a gap (``dropped``) stands for it.
     """
 
     first_wait_s: float = 0.5
@@ -150,6 +151,15 @@ class ClientState:
         handle = _HANDLERS.get(op) if isinstance(op, str) else None
         return handle(self, now_ms, message) if handle else []
 
+    def unread(self, now_ms: float, outline: Members) -> list[Effect]:
+        """A message whose event cannot be given, without the event's data; no members = it may be of any channel."""
+        if self._phase != "open":
+            return []
+        self.heard(now_ms)
+        named = [self._live(outline)] if outline else [each for each in self.channels.values() if each.is_live]
+        gaps = [each.unread(outline) for each in named if each is not None]
+        return [Tell(gap) for gap in gaps if gap is not None]
+
     def tick(self, now_ms: float) -> list[Effect]:
         """Time has passed."""
         if self._phase == "waiting" and now_ms >= self._wait_until_ms:
@@ -232,7 +242,7 @@ class ClientState:
 
     def _connected(self, now_ms: float, message: Members) -> list[Effect]:
         ping_s = whole(message.get("pingS"))
-        self._ping_ms = 25_000 if ping_s is None else ping_s * 1000
+        self._ping_ms = 25_000 if ping_s is None else min(ping_s * 1000, _MAX_WAIT_MS)
         self._greeted_ms = now_ms
         return [State("connected", client=text(message.get("client")), user=text(message.get("user")))]
 

@@ -311,7 +311,7 @@ export class ClientState {
     Object.entries({
       connected: (nowMs, message) => {
         const pingS = whole(message.pingS);
-        this.#pingMs = pingS === null ? DEFAULT_PING_MS : pingS * 1000;
+        this.#pingMs = pingS === null ? DEFAULT_PING_MS : Math.min(pingS * 1000, MAX_WAIT_MS);
         this.#greetedMs = nowMs;
         return [{ state: { state: "connected", client: text(message.client), user: text(message.user) } }];
       },

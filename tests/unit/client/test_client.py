@@ -16,6 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from pulsetw.client import Client, ClientOptions, Position
+from pulsetw.commands import Gap
+from pulsetw.model import Notice
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
 
@@ -243,20 +245,64 @@ class ClientTests(SynchronousTestCase):
         self.clock.advance(20)
         self.assertTrue(socket.was_aborted)
 
-    def test_a_message_has_a_limit(self):
-        """Of bytes, and of fragments."""
-        self.client = self.make(max_message_bytes=100)
+    def long_event(self, **more):
+        members = {
+            "type": "t",
+            "channel": "a",
+            "timestamp": 1,
+            "serverId": "s",
+            "id": "long",
+            "data": {"b": "x" * 30_000},
+        }
+        return json.dumps({**members, **more}, separators=(",", ":")).encode()
+
+    def test_a_gap_stands_for_an_event_that_is_too_long(self):
+        """It is not kept; the connection and what comes behind go on."""
+        self.client = self.make(max_message_bytes=20_000)
+        subscription = self.subscribe("a")
+        self.subscribe("b")
         socket = self.connect()
-        socket.frame(1, b"x" * 101)
-        self.assertTrue(socket.was_aborted)
-        socket.lose()
-        self.clock.advance(0.25)
-        socket = self.accept()
+        socket.says(op="subscribed", id=2, channel="a", offset=1, epoch="k")
+        socket.says(op="subscribed", id=3, channel="b", offset=1, epoch="k")
+        socket.frame(1, self.long_event(tags={"k": "v"}, offset=2, epoch="k"))
+        self.assertEqual(subscription.position, Position(2, "k"))
+        self.event(socket, "e", offset=3, epoch="k")
+        self.assertEqual(self.gaps, [Gap("a", Notice("dropped", Position(1, "k"), Position(2, "k")))])
+        self.assertEqual([publication.event.id for publication in self.given], ["e"])
+        self.assertEqual(self.states[-1], "connecting")
+
+    def test_a_message_has_a_limit_of_fragments(self):
+        """Each costs memory; the count begins anew with each message."""
+        self.subscribe("a")
+        socket = self.connect()
+        socket.says(op="subscribed", id=2, channel="a")
         for _ in range(2):
             socket.protocol.dataReceived(b"\x01\x00" + b"\x00\x00" * 600 + b"\x80\x02{}")
-        self.assertFalse(socket.was_aborted)
-        socket.protocol.dataReceived(b"\x01\x00" + b"\x00\x00" * 1000)
-        self.assertTrue(socket.was_aborted)
+        self.assertEqual(self.gaps, [])
+        text = self.long_event()
+        head, tail = (b"\x7e" + len(part).to_bytes(2, "big") + part for part in (text[:200], text[200:]))
+        socket.protocol.dataReceived(b"\x01" + head + b"\x00\x00" * 1000 + b"\x80" + tail)
+        self.assertEqual(self.gaps, [Gap("a", Notice("dropped"))])
+
+    def test_a_long_message_on_a_slow_line_is_no_silence(self):
+        """Each of its bytes is a sign of life."""
+        socket = self.connect()
+        socket.protocol.dataReceived(b"\x81\x7e\x10\x00")
+        for _ in range(10):
+            self.clock.advance(20)
+            socket.protocol.dataReceived(b"x")
+        self.assertEqual(socket.commands()[1:], [])
+
+    def test_a_gap_stands_for_an_event_that_cannot_be_read(self):
+        """A number or a depth that relays pass on, and that this program cannot have."""
+        self.subscribe("a")
+        socket = self.connect()
+        socket.says(op="subscribed", id=2, channel="a", offset=1, epoch="k")
+        for offset, data in ((2, b"1e999"), (3, b"[" * 2000 + b"]" * 2000)):
+            text = b'{"type":"t","channel":"a","id":"","data":{"n":%s},"offset":%d,"epoch":"k"}' % (data, offset)
+            socket.frame(1, text)
+        self.assertEqual([gap.notice.end.offset for gap in self.gaps], [2, 3])
+        self.assertEqual(self.states[-1], "connecting")
 
     def test_a_ping_is_a_sign_of_life(self):
         """And is answered; after silence the client asks, then gives up."""
@@ -270,6 +316,15 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual([command["op"] for command in socket.commands()], ["ping"])
         self.clock.advance(10)
         self.assertEqual(self.states[-1], "waiting")
+
+    def test_a_relay_that_does_not_read_gets_no_pongs(self):
+        """Else a flood of pings would fill our memory with answers."""
+        socket = self.connect()
+        socket.producer.pauseProducing()
+        socket.frame(9, b"1")
+        socket.producer.resumeProducing()
+        socket.frame(9, b"2")
+        self.assertEqual([payload for opcode, payload in socket.heard() if opcode == 10], [b"2"])
 
     def test_a_callback_that_fails_costs_nobody_else(self):
         """It is logged; the next event comes."""

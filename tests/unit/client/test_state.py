@@ -5,6 +5,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from pulsetw.client.effects import Tell
 from pulsetw.client.state import ClientOptions, ClientState
 from pulsetw.commands import Gap
 from pulsetw.model import Event, Notice, Position, Publication
@@ -46,6 +47,16 @@ class ValueTests(SynchronousTestCase):
             0, {"op": "gap", "channel": "a", "reason": "slow", "to": {"offset": 3, "epoch": "k"}, "reloadAfterMs": 5}
         )
         self.assertEqual(effect.gap, Gap("a", Notice("slow", None, Position(3, "k")), 5))
+
+    def test_an_event_that_cannot_be_read_is_a_gap(self):
+        """For its channel, once; for every live one where nothing is known of it."""
+        gap = Tell(Gap("a", Notice("dropped")))
+        self.assertEqual(self.state.unread(0, {"channel": "a", "id": "e"}), [gap])
+        self.assertEqual(self.state.unread(0, {"channel": "a", "id": "e"}), [])
+        self.assertEqual(self.state.unread(0, {"channel": "other"}), [])
+        self.assertEqual(self.state.unread(0, {}), [gap])
+        self.state.stop(0)
+        self.assertEqual(self.state.unread(0, {}), [])
 
     def test_subscriptions_are_counted(self):
         """One of a channel, and not more than the options say."""
