@@ -12,7 +12,6 @@ from pulsetw.commands import Command, Message
 from pulsetw.errors import Disconnect
 from pulsetw.model import Entry, Event, Lineage, Notice, Page, Position, Publication, Receipt
 
-
 PAGE_BYTES = 262_144
 """What ids and payloads take at most in one page of a log; an entry that is longer comes alone."""
 

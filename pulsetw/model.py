@@ -120,8 +120,8 @@ class Page:
         lineage: epoch and branches.
         top: the offset of the newest entry; 0 = the log never had one.
         start: the offset after which the entries were asked for; None = the position asked for is not known here.
-        entries: the first ones after `start` (where it is None, the first of all) that are still there, oldest first,
-            positions on the current branch.
+        entries: the first ones after `start` (where it is None, the first of all) that are still there, as many as fit,
+            oldest first, positions on the current branch.
             Whether they begin at `start` + 1 and reach `top` is for the reader to see.
     """
 
@@ -154,8 +154,9 @@ class Notice:
         reason: ``epoch`` (the count began anew), ``branch`` (what the consumer had read is on a branch that is not
             known any more), ``failover`` (a new master may lack what the old one acknowledged), ``diverged`` (what the
             consumer had read last is on a dead branch, or at a place that the log never had), ``trimmed`` (the history
-            is too short), ``dropped`` (this server cannot give the event on: it is too long here, or none), ``slow``
-            (the consumer could not keep up), ``broker`` (a channel without history, and the broker was away),
+            is too short), ``dropped`` (this server, or this client, cannot give the event on: it is too long here, or
+            none; without an end: the log is damaged, and nothing can be read; or two events were pushed for one place),
+            ``slow`` (the consumer could not keep up), ``broker`` (a channel without history, and the broker was away),
             ``reconnected`` (our client finds it: its connection was renewed, and the channel has no positions).
         start: the last place that the consumer got; None = unknown.
         end: what follows comes after this place; None = unknown.

@@ -65,7 +65,7 @@ class FakeBroker:
         answer = self.answers.pop(0) if self.answers else None
         return fail(answer) if isinstance(answer, Exception) else succeed(answer)
 
-    def sync(self, channel, position, limit):
+    def sync(self, channel, position, limit, *, begins=True):
         self.calls.append(("sync", channel, position))
         page = self.pages.pop(0) if self.pages else None
         if page is not None:

@@ -1,12 +1,13 @@
 """The logs of channels as the memory broker keeps them: no I/O and no clock."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 from attrs import define, field, frozen
 
 from pulsetw.catalogue.rule import History
+from pulsetw.interfaces import PAGE_BYTES
 from pulsetw.model import Branch, Entry, Lineage, Page, Position
 
 ID_TTL_S = 120.0
@@ -61,15 +62,14 @@ class Log:
         """See `IBroker.sync`. A start beyond the newest entry is the newest: no such place was ever read here."""
         self.expire(now)
         self.expires_at = max(self.expires_at, now + EMPTY_TTL_S)
-        oldest = self._entries[0].position.offset if self._entries else self.top + 1
         if position is None:
-            start: int | None = max(self.top - limit, oldest - 1)
-        else:
-            start = self.lineage.start_of(position)
-            start = None if start is None else min(max(start, 0), self.top)
+            newest = _fitting(islice(reversed(self._entries), limit))
+            return Page(self.lineage, self.top, self.top - len(newest), newest[::-1])
+        oldest = self._entries[0].position.offset if self._entries else self.top + 1
+        start = self.lineage.start_of(position)
+        start = None if start is None else min(max(start, 0), self.top)
         skipped = 0 if start is None else max(0, start + 1 - oldest)
-        entries = tuple(islice(self._entries, skipped, skipped + limit))
-        return Page(self.lineage, self.top, start, entries)
+        return Page(self.lineage, self.top, start, _fitting(islice(self._entries, skipped, skipped + limit)))
 
     def expire(self, now: float) -> None:
         """Forgets what is too old."""
@@ -99,14 +99,15 @@ class Logs:
     def __len__(self) -> int:
         return len(self._logs)
 
-    def of(self, channel: str, now: float) -> Log:
-        """The channel's log, begun anew if there is none."""
+    def of(self, channel: str, now: float, *, begins: bool = True) -> Log:
+        """The channel's log, begun anew if there is none; one that is not to be begun here is kept by nobody."""
         if now >= self._sweep_at:
             self._sweep(now)
         log = self._logs.get(channel)
         if log is None or now >= log.expires_at:
-            lineage = Lineage(f"{int(self.random() * 2**52):x}", (Branch("", 0),))
-            log = self._logs[channel] = Log(lineage)
+            log = Log(Lineage(f"{int(self.random() * 2**52):x}", (Branch("", 0),)))
+            if begins:
+                self._logs[channel] = log
         return log
 
     def _sweep(self, now: float) -> None:
@@ -115,3 +116,15 @@ class Logs:
             log.expire(now)
             if now >= log.expires_at:
                 del self._logs[channel]
+
+
+def _fitting(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """The first of them that fit into a page."""
+    taken: list[Entry] = []
+    room = PAGE_BYTES
+    for entry in entries:
+        room -= len(entry.id) + len(entry.payload)
+        if room < 0 and taken:
+            break
+        taken.append(entry)
+    return tuple(taken)

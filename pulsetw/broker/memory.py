@@ -99,12 +99,12 @@ class MemoryBroker:
             self._exchange.publish(channel, entry)
         return succeed(entry.position)
 
-    def sync(self, channel: str, position: Position | None, limit: int) -> Deferred[Page]:
+    def sync(self, channel: str, position: Position | None, limit: int, *, begins: bool = True) -> Deferred[Page]:
         """See `IBroker`; fires at once."""
         if not self._is_ready:
             return fail(BrokerAway(f"the memory broker is {self._state}"))
         now = self._clock.seconds()
-        return succeed(self._exchange.logs.of(channel, now).page(position, limit, now))
+        return succeed(self._exchange.logs.of(channel, now, begins=begins).page(position, limit, now))
 
     def subscribe(self, name: str, *, history: bool = False) -> Deferred[None]:
         """See `IBroker`; fires at once when the broker is ready."""

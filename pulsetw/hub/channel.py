@@ -125,7 +125,7 @@ class Channel:
             if begins.position is not None and here is not None and begins.position.offset > here.offset:
                 self._choice.ahead.add(connection, begins.position)
         else:
-            begins = newest(self._ring, here, last) if last else Beginning(self._ring.end, here)
+            begins = newest(self._ring, here, last)
         if begins.number == self._ring.end:
             self._subscribers.add(connection, begins.number)
         else:

@@ -54,7 +54,7 @@ def newest(ring: Ring, here: Position | None, count: int) -> Beginning:
     """For somebody who wants the `count` newest publications first."""
     number = ring.newest(count)
     if number == ring.end:
-        return Beginning(number, here)
+        return Beginning(number - ring.ends_open, here)
     position = ring[number].position
     return Beginning(number, None if position is None else position.before)
 

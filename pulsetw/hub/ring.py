@@ -288,6 +288,12 @@ class Ring:
         notices = [self[each].notice for each in self._notices if each >= number]
         return {notice.end.branch for notice in notices if notice is not None and notice.end is not None}
 
+    @property
+    def ends_open(self) -> bool:
+        """Whether a notice without an end stands last: it is for those who come now, too."""
+        last = next(iter(self._backwards()), None)
+        return last is not None and last.notice is not None and last.notice.end is None
+
     def newest(self, count: int) -> int:
         """The number of the `count`-newest publication; of an older one there is none behind the last notice."""
         number = self.end

@@ -3,7 +3,8 @@
 Two states, SYNCING and LIVE, and these rules:
 
 1.  LIVE: an entry at the next offset, on the same epoch and branch, is delivered; one at or before the offset is
-    dropped; for anything else the log is asked (SYNCING).
+    dropped; for anything else the log is asked (SYNCING). An entry at the offset itself with another id than the one
+    that was read there shows that one of both is forged: that is told, once.
 2.  SYNCING: what is pushed is kept, up to a bound; past it all that is kept is dropped, and where the log was asked
     before that, it is asked once more. Asking forgets what is kept: the log has by then all that came before.
 3.  The subscription stands before the log is asked, so that nothing falls between the two.
@@ -144,6 +145,7 @@ class Consumer:
     _number: int = field(default=0, init=False)
     _is_asking: bool = field(default=False, init=False)
     _was_cut_off: bool = field(default=False, init=False)
+    _read_id: str | None = field(default=None, init=False)  # of the entry at `position`; None = not known
     _kept: deque[Entry] = field(factory=deque, init=False)
     _payload_bytes: int = field(default=0, init=False)
     _dropped: Position | None = field(default=None, init=False)  # of the newest push that is kept no more
@@ -226,6 +228,9 @@ class Consumer:
         if here is None:
             raise RuntimeError("live without a position")
         if at.epoch == here.epoch and (at.branch == here.branch or not self.defences.branch):
+            if at.offset == here.offset and self._read_id not in (None, entry.id):
+                self._read_id = None
+                return [Tell(Notice("dropped", here.before, here))]
             if at.offset <= here.offset:
                 return []
             if at.offset == here.offset + 1 or not self.defences.gap_rule:
@@ -251,9 +256,12 @@ class Consumer:
         return effects
 
     def _deliver(self, entry: Entry) -> Deliver:
-        self.position = entry.position
+        self._stand(entry.position, entry.id)
         again = self._remember(entry.id) and self.defences.ids
         return Deliver(entry, again)
+
+    def _stand(self, position: Position, id: str | None = None) -> None:
+        self.position, self._read_id = position, id
 
     def _remember(self, id: str) -> bool:
         """Whether it was known already."""
@@ -268,8 +276,8 @@ class Consumer:
 
     def _begin(self, page: Page) -> list[Effect]:
         """The first answer: all of it is past. It has the newest entries, so there are no more pages."""
-        self.position = page.lineage.at(page.top)
         kept = unbroken(page.entries)
+        self._stand(page.lineage.at(page.top), kept[-1].id if kept and kept[-1].position.offset == page.top else None)
         for entry in kept:
             self._remember(entry.id)
         return [Past(kept)] if kept else []
@@ -287,13 +295,13 @@ class Consumer:
         elif self.strict and self._was_cut_off and self._is_another(page.lineage.branch, here.branch):
             effects.append(Tell(Notice("failover", here, page.lineage.at(start))))
         self._was_cut_off = False
-        self.position = page.lineage.at(start)
+        self._stand(page.lineage.at(start), self._read_id if start == here.offset else None)
         first = page.entries[0].position.offset if page.entries else page.top + 1
         if (page.lineage.epoch, page.lineage.branch) != (here.epoch, here.branch):
             effects.append(Placed(page.lineage, start))
         if first > start + 1:
             effects.append(Tell(Notice("trimmed", page.lineage.at(start), page.lineage.at(first - 1))))
-            self.position = page.lineage.at(first - 1)
+            self._stand(page.lineage.at(first - 1))
         return effects + self._read(page)
 
     def _is_another(self, branch: str, read: str) -> bool:
@@ -304,9 +312,9 @@ class Consumer:
         """What was read has no place in this log: goes on with the entries of the page, whatever they are."""
         self._was_cut_off = False
         before = page.entries[0].position.offset - 1 if page.entries else page.top
-        self.position = page.lineage.at(before)
-        placed = Placed(page.lineage, before)
-        return [Tell(Notice(reason, here, self.position)), placed, *self._read(page)]
+        place = page.lineage.at(before)
+        self._stand(place)
+        return [Tell(Notice(reason, here, place)), Placed(page.lineage, before), *self._read(page)]
 
     def _read(self, page: Page) -> list[Effect]:
         effects: list[Effect] = []

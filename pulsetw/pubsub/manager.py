@@ -26,6 +26,8 @@ from pulsetw.pubsub.staleness import Staleness
 _SWEEP_S = 10.0
 # The broker keeps the epoch of an idle channel for an hour after it was asked.
 _SWEEPS_TO_REFRESH = 120
+# Of damaged channels, in the health status.
+_MAX_NAMES = 10
 
 
 @implementer(IReceiver, IChannels)
@@ -206,7 +208,8 @@ class PubSubManager:
             self._catalogue.channel(channel)
         except ChannelError as error:
             return fail(error)
-        return self._broker.sync(channel, position, limit).addCallback(partial(self._reception.excerpt, channel))
+        asked = self._broker.sync(channel, position, limit, begins=False)
+        return asked.addCallback(partial(self._reception.excerpt, channel))
 
     def received(self, channel: str, payload: bytes) -> None:
         """See `IReceiver.received`."""
@@ -256,8 +259,9 @@ class PubSubManager:
             ``reconnect_attempts`` (failed in a row), ``gave_up``, ``reason`` ("" when healthy), ``round_trip_ms``
             (None = none yet), ``round_trip_age_s`` (since the last one; None = none yet), ``waiting_publishes``,
             ``outbox_events`` (they wait for the broker), ``outbox_dropped`` (it refused them for good after that),
-            ``window_events`` (publishes that wait for a replica), ``window_full`` (no more are taken), ``broker`` (its
-            address without password).
+            ``window_events`` (publishes that wait for a replica), ``window_full`` (no more are taken),
+            ``damaged_channels`` (how many logs cannot be read) and ``damaged_names`` (ten of them at most), ``broker``
+            (its address without password).
         """
         status = self._broker.status()
         last = status.last_round_trip
@@ -276,6 +280,8 @@ class PubSubManager:
             "outbox_dropped": self._publishing.outbox.dropped,
             "window_events": status.window_events,
             "window_full": status.window_full,
+            "damaged_channels": len(self._recovery.damaged),
+            "damaged_names": sorted(self._recovery.damaged)[:_MAX_NAMES],
             "broker": status.url,
         }
 
@@ -284,8 +290,17 @@ class PubSubManager:
         return self._publishing.stats.as_dict()
 
     def get_subscriber_stats(self) -> dict[str, Any]:
-        """See `pulsetw.pubsub.stats.SubscriberStats`; and ``copies``, as `BrokerStatus` has them."""
-        return {**self._reception.stats.as_dict(), "copies": self._broker.status().copies}
+        """See `pulsetw.pubsub.stats.SubscriberStats`; ``copies`` and ``unreadable``, as `BrokerStatus` has them.
+
+        And ``damages``: how often the log of a channel was found damaged.
+        """
+        status = self._broker.status()
+        return {
+            **self._reception.stats.as_dict(),
+            "copies": status.copies,
+            "unreadable": status.unreadable,
+            "damages": self._recovery.damages,
+        }
 
     def shutdown(self) -> Deferred[None]:
         """Takes no more publishes, waits for those on their way, and disconnects.

@@ -16,11 +16,13 @@ from pulsetw.policy.recovery import Ask, Consumer, Cut, Deliver, Effect, Past, P
 
 Sync = Callable[[str, Position | None, int], Deferred[Page]]
 
-# Entries in one answer of the log: with the longest events a page is 13 MB, with usual ones 100 KB.
+# Entries in one answer of the log: 100 KB with usual events; the broker bounds it in bytes.
 _PAGE_ENTRIES = 200
 # Channels whose log is being asked at the same time: enough to hide the round trip, few enough to leave Redis room.
 _ASKED_AT_ONCE = 64
 _ASK_AGAIN_S = 0.25
+# A damaged log is asked less and less often: somebody has to mend it.
+_DAMAGED_AGAIN_S = 8.0
 
 
 class Recipient(Protocol):
@@ -48,12 +50,17 @@ class _Channel:
     consumer: Consumer
     lineage: Lineage | None = None
     is_subscribed: bool = False
-    is_damaged: bool = False
+    refusals: int = 0  # since the log could be read last; more than 0 = it is damaged
     waiting: list[Deferred[None]] = field(factory=list)
 
 
 class Recovery:
-    """Reads every channel's log from its end on, and after each loss of the broker from where it was."""
+    """Reads every channel's log from its end on, and after each loss of the broker from where it was.
+
+    Attributes:
+        damaged: names of the channels whose log cannot be read now, as somebody else has written to it.
+        damages: how often that was found since the start.
+    """
 
     _log = Logger()
 
@@ -74,6 +81,8 @@ class Recovery:
             is_up: whether the broker is there.
             windows_bytes: what all channels remember of what they have read; the idlest forgets first.
         """
+        self.damaged: set[str] = set()
+        self.damages = 0
         self._sync = sync
         self._recipient = recipient
         self._clock = clock
@@ -126,6 +135,7 @@ class Recovery:
         if found is not None:
             found.consumer.lost()
             self._windows.remove(found.consumer)
+            self.damaged.discard(channel)
             self._fire(found)
             self._behind.discard(channel)
             self._look_whether_caught_up()
@@ -217,7 +227,6 @@ class Recovery:
                     self._ask(found, effect)
         if found.consumer.is_live and found.name in self._behind:
             self._behind.discard(found.name)
-            found.is_damaged = False
             self._fire(found)
             self._look_whether_caught_up()
 
@@ -231,6 +240,8 @@ class Recovery:
         )
 
     def _answered(self, page: Page, found: _Channel, number: int) -> None:
+        if found.refusals:
+            self._is_mended(found)
         if self._channels.get(found.name) is found:
             self._carry_out(found, found.consumer.answered(number, page))
 
@@ -240,7 +251,9 @@ class Recovery:
         if self._channels.get(found.name) is not found:
             return
         error = failure.value
+        wait_s = _ASK_AGAIN_S
         if isinstance(error, BrokerRefused) and not error.temporary:
+            wait_s = min(_DAMAGED_AGAIN_S, _ASK_AGAIN_S * 2**found.refusals)
             self._is_damaged(found, error)
 
         def again() -> None:
@@ -248,16 +261,28 @@ class Recovery:
             if self._is_up() and self._channels.get(found.name) is found:
                 self._carry_out(found, found.consumer.failed(number))
 
-        call = self._clock.callLater(_ASK_AGAIN_S, again)
+        call = self._clock.callLater(wait_s, again)
         self._again.add(call)
 
     def _is_damaged(self, found: _Channel, error: BrokerRefused) -> None:
-        """It is asked on, and nobody else waits for it."""
-        if not found.is_damaged:
-            found.is_damaged = True
-            self._log.error("The log of {channel} cannot be read: {error}", channel=found.name, error=str(error))
+        """It is asked on, and nobody else waits for it; those on the channel are told, once."""
+        found.refusals += 1
         self._behind.discard(found.name)
+        if found.refusals == 1:
+            self.damages += 1
+            self.damaged.add(found.name)
+            self._log.error("The log of {channel} cannot be read: {error}", channel=found.name, error=str(error))
+            self._recipient.noticed(found.name, Notice("dropped", found.consumer.position))
         self._look_whether_caught_up()
+
+    def _is_mended(self, found: _Channel) -> None:
+        """What comes next is told to come after the place where reading had ended."""
+        found.refusals = 0
+        self.damaged.discard(found.name)
+        self._log.warn("The log of {channel} can be read again", channel=found.name)
+        here = found.consumer.position
+        if here is not None and self._channels.get(found.name) is found:
+            self._recipient.noticed(found.name, Notice("dropped", here, here))
 
     def _fire(self, found: _Channel) -> None:
         waiting, found.waiting = found.waiting, []

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pulsetw.catalogue.rule import History
+from pulsetw.interfaces import PAGE_BYTES
 from pulsetw.model import Entry, Page, Position
 from tests.contracts.broker import Recorder, World, away, check, fired, ready_broker, settled
 
@@ -126,6 +127,45 @@ async def an_empty_log_has_an_epoch(world: World) -> None:
     again = await fired(world, broker.sync("h:empty", page.lineage.at(0), 5))
     assert (again.lineage, again.start) == (page.lineage, 0)
     assert await filled(world, broker, "h:empty", 1) == [page.lineage.at(1)]
+
+
+@check
+async def a_page_has_what_fits(world: World) -> None:
+    broker, _ = await history_broker(world)
+    half = b"x" * (PAGE_BYTES // 2 - 100)
+    payloads = [half, half, half, b"x" * (PAGE_BYTES + 1), b"", b""]
+    publishing = [broker.publish("h:fat", f"id{n}", payload, KEPT) for n, payload in enumerate(payloads)]
+    positions = [await fired(world, each) for each in publishing]
+    for strange in (Position(0, positions[0].epoch, positions[0].branch), Position(1, "other", "")):
+        page = await fired(world, broker.sync("h:fat", strange, 10))
+        assert (page.top, offsets(page)) == (6, [1, 2])
+    for start, fit in ((2, [3]), (3, [4]), (4, [5, 6])):
+        page = await fired(world, broker.sync("h:fat", positions[start - 1], 10))
+        assert (page.top, page.start, offsets(page)) == (6, start, fit)
+    page = await fired(world, broker.sync("h:fat", None, 10))
+    assert (page.top, page.start, offsets(page)) == (6, 4, [5, 6])
+
+
+@check
+async def a_page_has_no_hole(world: World) -> None:
+    broker, _ = await history_broker(world)
+    last = (await filled(world, broker, "h:whole", 90))[-1]
+    for position, first in ((None, 6), (Position(3, last.epoch, last.branch), 4)):
+        page = await fired(world, broker.sync("h:whole", position, 85))
+        assert (page.start, offsets(page)) == (first - 1, list(range(first, first + 85)))
+
+
+@check
+async def a_look_begins_no_log(world: World) -> None:
+    broker, _ = await history_broker(world)
+    page = await fired(world, broker.sync("h:look", None, 5, begins=False))
+    assert (page.top, page.start, page.entries) == (0, 0, ())
+    other = await fired(world, broker.sync("h:look", page.lineage.at(0), 5, begins=False))
+    assert (other.top, other.start, other.entries) == (0, None, ())
+    assert page.lineage.epoch != other.lineage.epoch
+    (first,) = await filled(world, broker, "h:look", 1)
+    seen = await fired(world, broker.sync("h:look", None, 5, begins=False))
+    assert (seen.lineage.at(1), offsets(seen)) == (first, [1])
 
 
 @check

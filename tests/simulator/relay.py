@@ -74,7 +74,7 @@ class Link:
     def publish(self, channel, event_id, payload, history=None):
         return fail(BrokerAway("relays only read here"))
 
-    def sync(self, channel, position, limit):
+    def sync(self, channel, position, limit, *, begins=True):
         if self.state == "down":
             return fail(BrokerAway("down"))
         self.questions.append(Question(position, min(limit, self.limit), Deferred()))

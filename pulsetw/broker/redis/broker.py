@@ -125,11 +125,11 @@ class RedisBroker:
             return fail(BrokerAway(self._reason()))
         return self._acknowledger.publish(channel, event_id, payload, history)
 
-    def sync(self, channel: str, position: Position | None, limit: int) -> Deferred[Page]:
+    def sync(self, channel: str, position: Position | None, limit: int, *, begins: bool = True) -> Deferred[Page]:
         """See `IBroker`."""
         if not self._publisher_ready:
             return fail(BrokerAway(self._reason()))
-        return self._reader.sync(channel, position, limit)
+        return self._reader.sync(channel, position, limit, begins=begins)
 
     def subscribe(self, name: str, *, history: bool = False) -> Deferred[None]:
         """See `IBroker`."""
@@ -155,6 +155,7 @@ class RedisBroker:
             window_events=self._acknowledger.kept,
             window_full=self._acknowledger.is_full,
             copies=self._subscriber.copies,
+            unreadable=self._subscriber.unreadable,
         )
 
     # How each heartbeat ended: see `HeartbeatUser`.

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pulsetw.broker.redis.protocol import Word
 from pulsetw.broker.redis.scripts import PUBLISH, SYNC
 from pulsetw.catalogue.rule import History
+from pulsetw.interfaces import PAGE_BYTES
 from pulsetw.model import Branch, Entry, Lineage, Page, Position
 
 ID_TTL_MS = 120_000
@@ -15,6 +16,9 @@ META_TTL_MS = 3_600_000
 
 # Nothing to a reader of JSON, and like nothing that writes JSON would put at its end.
 _COPY_END = b"\t \t\t "
+
+# Beyond it clients cannot count: see `Position`.
+_END_OF_OFFSETS = 2**53
 
 _LIVE_START, _LIVE_END = "pulsetw:{", "}:live"
 
@@ -59,13 +63,29 @@ def publish_words(wire: str, event_id: str, payload: bytes, history: History, ep
     return ["EVAL", PUBLISH, 3, *keys, epoch, ID_TTL_MS, event_id, payload, size, age_ms, live_name(wire), *copy]
 
 
-def sync_words(wire: str, position: Position | None, limit: int, epoch: str) -> list[Word]:
-    """The command that reads the log; `epoch` counts where the channel has none."""
+def sync_words(
+    wire: str,
+    position: Position | None,
+    limit: int,
+    epoch: str,
+    begins: bool = True,
+    max_bytes: int = PAGE_BYTES,
+) -> list[Word]:
+    """The command that reads the log; see `IBroker.sync`.
+
+    Args:
+        wire: the channel's name on Redis, with the prefix.
+        position: how far the reader has read; None = nothing.
+        limit: entries at most.
+        epoch: counts where the channel has none.
+        begins: whether the channel has that epoch from then on.
+        max_bytes: what ids and payloads take at most; one entry comes in any case.
+    """
     key = f"pulsetw:{{{wire}}}:"
     at: tuple[Word, ...] = (-1, "", "")
     if position is not None:
         at = (max(0, position.offset), position.epoch, position.branch)
-    return ["EVAL", SYNC, 2, f"{key}log", f"{key}meta", epoch, META_TTL_MS, limit, *at]
+    return ["EVAL", SYNC, 2, f"{key}log", f"{key}meta", epoch, META_TTL_MS, limit, max_bytes, int(begins), *at]
 
 
 def read_position(answer: object) -> Position:
@@ -90,7 +110,7 @@ def read_page(answer: object) -> Page:
         pairs = [each.decode().split(":") for each in branches.split(b" ")]  # type: ignore[has-type]
         lineage = Lineage(epoch.decode(), tuple(Branch(name, int(fork)) for name, fork in pairs))  # type: ignore[has-type]
         entries = tuple(_entry(lineage, name, fields) for name, fields in rows)  # type: ignore[has-type]
-        return Page(lineage, int(top), None if int(start) < 0 else int(start), entries)  # type: ignore[has-type]
+        return Page(lineage, _offset(top), None if int(start) < 0 else int(start), entries)  # type: ignore[has-type]
     except (AttributeError, TypeError, ValueError, IndexError):
         raise Unreadable(f"no page of a log: {answer!r:.100}") from None
 
@@ -114,9 +134,17 @@ def read_push(message: bytes) -> Entry:
 def _position(words: Sequence[bytes]) -> Position:
     epoch, branch, offset = words
     try:
-        return Position(int(offset), epoch.decode(), branch.decode())
+        return Position(_offset(offset), epoch.decode(), branch.decode())
     except ValueError:
         raise Unreadable(f"no position: {words!r:.100}") from None
+
+
+def _offset(text: bytes) -> int:
+    """Raises ValueError where it is none."""
+    offset = int(text)
+    if 0 <= offset < _END_OF_OFFSETS:
+        return offset
+    raise ValueError(f"no offset: {offset}")
 
 
 def _entry(lineage: Lineage, name: bytes, fields: list[bytes]) -> Entry:

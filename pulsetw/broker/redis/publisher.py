@@ -8,11 +8,11 @@ from twisted.logger import Logger
 from pulsetw.broker.redis.history import Unreadable, publish_words, read_position
 from pulsetw.broker.redis.link import Link
 from pulsetw.broker.redis.options import RedisOptions
-from pulsetw.broker.redis.outcomes import cancelled, not_answered, not_understood
+from pulsetw.broker.redis.outcomes import cancelled, fail_result, not_answered, not_understood
 from pulsetw.broker.redis.replies import NoReply
 from pulsetw.broker.redis.scripts import HEARTBEAT
 from pulsetw.catalogue.rule import History
-from pulsetw.errors import BrokerAway
+from pulsetw.errors import BrokerAway, BrokerRefused
 from pulsetw.model import Position
 
 # A server that is gone is forgotten after so many intervals.
@@ -103,8 +103,12 @@ class Publisher:
     def _answered(self, answer: object, result: Deferred[Position | None], has_position: bool) -> None:
         try:
             position = _read(answer, has_position)
-        except Unreadable:
-            not_understood(result, self._link)
+        except Unreadable as error:
+            if has_position and isinstance(answer, bytes):
+                # The script answers what it has read, and somebody else may have written that.
+                fail_result(result, BrokerRefused(f"the log is damaged: {error}", temporary=False))
+            else:
+                not_understood(result, self._link)
         else:
             if not result.called:
                 result.callback(position)

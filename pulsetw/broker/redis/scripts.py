@@ -38,6 +38,9 @@ _BRANCHES = (
     + """\
 local meta = redis.call('HMGET', KEYS[2], 'e', 'o', 'b')
 local epoch, top, branches = meta[1], tonumber(meta[2] or nil), meta[3]
+if epoch and string.find(epoch, '%W') then
+  return redis.error_reply('DAMAGED the log is damaged: its epoch is no word')
+end
 local known = epoch and top and branches and string.match(branches, '([^ :]+):%d+$')
 local function int(number) return string.format('%.0f', number) end
 local function begin() epoch, top, branches = ARGV[1], 0, branch .. ':0' end
@@ -97,8 +100,10 @@ return position
 )
 
 # KEYS: log, meta. ARGV: an epoch if a new one is needed, how long meta is kept at least (ms), the number of entries,
-# and the reader's offset, epoch and branch; the offset is -1 where nothing has been read. Answers epoch, branches, top,
-# start (-1 = the reader's position is not known) and the entries.
+# how many bytes they may take, whether a log that is not there is begun (1), and the reader's offset, epoch and branch;
+# the offset is -1 where nothing has been read. Answers epoch, branches, top, start (-1 = the reader's position is not
+# known) and the entries. Those are fetched in steps: what is fetched beyond a page of long ones is copied in vain. (200
+# entries of 60 KB: 1.2 ms for 25; the steps make 200 of 500 bytes take 0.39 ms for 0.35.)
 SYNC = (
     _BRANCHES
     + """\
@@ -106,6 +111,7 @@ local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 newest = newest and tonumber(string.match(newest[1], '^%d+')) or 0
 if not known or newest > top then
   begin()
+  if ARGV[5] ~= '1' then return {epoch, branches, '0', ARGV[6] == '-1' and '0' or '-1', {}} end
   redis.call('HSET', KEYS[2], 'e', epoch, 'o', '0', 'b', branches)
   if newest > 0 then redis.call('DEL', KEYS[1]) end
 elseif known ~= branch then
@@ -113,22 +119,36 @@ elseif known ~= branch then
   redis.call('HSET', KEYS[2], 'b', branches)
 end
 keep(ARGV[2])
+local function fetch(command, from, to)
+  local taken, left, room, step = {}, tonumber(ARGV[3]), tonumber(ARGV[4]), 4
+  while left > 0 do
+    local rows = redis.call(command, KEYS[1], from, to, 'COUNT', math.min(left, step))
+    for _, row in ipairs(rows) do
+      for _, word in ipairs(row[2]) do room = room - #word end
+      if room < 0 and taken[1] then return taken end
+      taken[#taken + 1] = row
+    end
+    if #rows < step then return taken end
+    from, left, step = '(' .. rows[#rows][1], left - #rows, step * 4
+  end
+  return taken
+end
 local entries, start = {}, -1
-if ARGV[4] == '-1' then
-  local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', ARGV[3])
+if ARGV[6] == '-1' then
+  local last = fetch('XREVRANGE', '+', '-')
   for i = #last, 1, -1 do entries[#entries + 1] = last[i] end
   start = entries[1] and tonumber(string.match(entries[1][1], '^%d+')) - 1 or top
 else
-  if ARGV[5] == epoch then
+  if ARGV[7] == epoch then
     for name, shared in string.gmatch(branches, '([^ :]+):(%d+)') do
       if start >= 0 then
         start = math.min(start, tonumber(shared))
-      elseif name == ARGV[6] then
-        start = math.min(tonumber(ARGV[4]), top)
+      elseif name == ARGV[8] then
+        start = math.min(tonumber(ARGV[6]), top)
       end
     end
   end
-  entries = redis.call('XRANGE', KEYS[1], int(start + 1) .. '-0', '+', 'COUNT', ARGV[3])
+  entries = fetch('XRANGE', int(start + 1) .. '-0', '+')
 end
 return {epoch, branches, int(top), int(start), entries}
 """

@@ -46,6 +46,7 @@ class Subscriber:
 
     Attributes:
         copies: how many copies of entries of a log came, and were dropped: they are for strangers (`History.mirror`).
+        unreadable: how many messages came on live names, and were no entries; dropped.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Subscriber:
             limit_s: how long acknowledgements may take, in seconds.
         """
         self.copies = 0
+        self.unreadable = 0
         self._limit_s = limit_s
         self._clock = clock
         self._prefix = prefix
@@ -185,7 +187,8 @@ class Subscriber:
             try:
                 entry = read_push(payload)
             except Unreadable:
-                return  # a stranger's
+                self.unreadable += 1  # a stranger's
+                return
             self._appended(route.name, entry)
         elif route.name:
             if is_copy(payload):

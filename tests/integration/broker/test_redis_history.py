@@ -275,6 +275,28 @@ async def test_a_log_that_a_stranger_wrote_to(world: RedisWorld, redis: RedisSer
 
 
 @pytest_twisted.ensureDeferred
+async def test_odd_keys_cost_their_channel_only(world: RedisWorld, redis: RedisServer) -> None:
+    """An epoch and an id's place that no script wrote: refused for good, nothing is written, the link lives."""
+    broker, receiver = await _made(world, redis)
+    redis.ask("HSET", "pulsetw:{epoch}:meta", "e", "a b", "o", 0, "b", "b:0")
+    (first,) = await _filled(broker, 1, 1)
+    redis.ask("SET", "pulsetw:{a}:id:id2", f"{first.epoch} is odd")
+    before = _dump(redis)
+    for asked in (
+        broker.publish("epoch", "1", b"1", KEPT),
+        broker.sync("epoch", None, 1),
+        broker.publish("a", "id2", b"2", KEPT),
+    ):
+        refused = await outcome(asked)
+        assert isinstance(refused, BrokerRefused)
+        assert not refused.temporary
+        assert "the log is damaged" in str(refused)
+    redis.ask("PEXPIRE", "pulsetw:{a}:id:id2", 10**9)
+    assert {key for key, value in _dump(redis).items() if value != before[key]} == set()
+    assert receiver.states == ["ready"]
+
+
+@pytest_twisted.ensureDeferred
 async def test_ten_thousand_syncs(world: RedisWorld, redis: RedisServer) -> None:
     """A relay that comes back asks for all its channels at once; it stays ready meanwhile."""
     broker, receiver = await _made(world, redis)
@@ -292,4 +314,4 @@ async def test_a_cut_while_syncs_wait(world: RedisWorld, proxy: Proxy) -> None:
     syncing = [outcome(broker.sync("a", None, 10)) for _ in range(100)]
     proxy.cut()
     names = [type(await each).__name__ for each in syncing]
-    assert names == ["OutcomeUnknown"] * 32 + ["BrokerAway"] * 68
+    assert names == ["OutcomeUnknown"] * 4 + ["BrokerAway"] * 96

@@ -98,6 +98,19 @@ class ComingBackTests(HistoryTests):
         self.assertEqual(self.begins(self.lineage.at(5))[2], [("trimmed", 3, 6), "7"])
         self.assertEqual(self.begins(self.lineage.at(6))[2], ["7"])
 
+    def test_who_comes_while_nothing_can_be_read_is_told(self):
+        """Wherever it stands; after the notice that ends it nobody is told of it who did not know it."""
+        self.publish(1)
+        self.channel.noticed(Notice("dropped", ONE.at(1)))
+        gap = ("dropped", 1, None)
+        for since in (None, ONE.at(1)):
+            self.assertEqual(self.begins(since), (1, None, [gap]))
+        client, _ = self.join(last=3)
+        self.channel.noticed(Notice("dropped", ONE.at(1), ONE.at(1)))
+        self.publish(2)
+        self.assertEqual(client.got, [gap, ("dropped", 1, 1), "2"])
+        self.assertEqual(self.begins(None), (2, None, []))
+
     def test_after_a_new_epoch_nothing_of_the_old_one_is_given(self):
         """Its offsets mean something else."""
         self.publish(1, 2, 3)

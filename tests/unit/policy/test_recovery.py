@@ -55,6 +55,23 @@ class LiveTests(SynchronousTestCase):
         self.assertEqual([], consumer.pushed(entry(1)))
         self.assertTrue(consumer.is_live)
 
+    def test_another_entry_in_the_place_of_one_that_was_read_is_told_once(self):
+        """One of both is none of the log's; neither is delivered again."""
+        told = [Tell(Notice("dropped", A.at(1), A.at(2)))]
+        read = live(1)
+        read.pushed(entry(2, "forged"))
+        for consumer in (live(1, 2), read):
+            self.assertEqual([told, []], [consumer.pushed(entry(2, other)) for other in ("real", "real")])
+            self.assertEqual([Deliver(entry(3))], consumer.pushed(entry(3)))
+            self.assertEqual([], consumer.pushed(entry(2, "late")))
+
+    def test_where_it_is_not_known_what_was_read_nothing_is_told(self):
+        """Another log's entry stood there, or none was seen."""
+        self.assertEqual([], live(top=2).pushed(entry(2)))
+        consumer = live(1, 2)
+        consumer.answered(again(consumer).number, page(start=1, top=1))
+        self.assertEqual([], consumer.pushed(entry(1, "other")))
+
     def test_a_hole_makes_it_ask(self):
         """The log has what is missing, and what was pushed."""
         consumer = live(1)

@@ -291,14 +291,17 @@ class LifeTests(ManagerTests):
                 "outbox_dropped": 0,
                 "window_events": 0,
                 "window_full": False,
+                "damaged_channels": 0,
+                "damaged_names": [],
                 "broker": "fake://",
             },
         )
 
-    def test_copies_are_counted_with_what_was_received(self):
-        """The broker drops them, before anybody here sees them."""
-        self.broker.state = evolve(self.broker.state, copies=3)
-        self.assertEqual(self.manager.get_subscriber_stats()["copies"], 3)
+    def test_what_the_broker_drops_is_counted_with_what_was_received(self):
+        """Nobody else here sees it."""
+        self.broker.state = evolve(self.broker.state, copies=3, unreadable=2)
+        stats = self.manager.get_subscriber_stats()
+        self.assertEqual((stats["copies"], stats["unreadable"]), (3, 2))
 
     def test_shutdown_waits_for_what_is_on_its_way(self):
         """Then it disconnects; later publishes fail."""

@@ -3,7 +3,7 @@
 import json
 
 from pulsetw.catalogue.rule import History
-from pulsetw.errors import BrokerAway, ChannelError, PublishError, TooManyWaiting
+from pulsetw.errors import BrokerAway, BrokerRefused, ChannelError, PublishError, TooManyWaiting
 from pulsetw.model import Branch, Degraded, Entry, Event, Lineage, Page, Position
 from tests.doubles import FakeFollower
 from tests.unit.pubsub.manager_case import ManagerTests
@@ -45,6 +45,17 @@ class HistoryTests(ManagerTests):
         [(_, past)] = self.follower.pasts
         self.assertEqual(([each.position.offset for each in past], self.heard()), ([1, 2], [3]))
         self.assertEqual(self.follower.places, [("kept:a", LINE, 2)])
+
+    def test_damaged_logs_have_names(self):
+        """Ten of them; how many there are, and how often it was found."""
+        self.broker.pages = [BrokerRefused("WRONGTYPE", temporary=False) for _ in range(12)]
+        for number in range(12):
+            self.manager.follow(f"kept:{number:02}", self.follower).addErrback(lambda failure: failure.trap(BrokerAway))
+        health = self.manager.get_health_status()
+        self.assertEqual(health["damaged_channels"], 12)
+        self.assertEqual(health["damaged_names"], [f"kept:{number:02}" for number in range(10)])
+        self.assertEqual(self.manager.get_subscriber_stats()["damages"], 12)
+        self.assertEqual(self.manager.get_subscriber_stats()["notices"], {"dropped": 12})
 
     def test_an_outage_costs_nothing(self):
         """What was missed is read; clients hear of it after 5 s only, and then also of its end."""

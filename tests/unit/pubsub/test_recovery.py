@@ -5,7 +5,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from pulsetw.errors import BrokerAway, BrokerRefused
-from pulsetw.model import Branch, Entry, Lineage, Page
+from pulsetw.model import Branch, Entry, Lineage, Notice, Page
 from pulsetw.pubsub.recovery import Recovery
 
 LINE = Lineage("e", (Branch("b", 0),))
@@ -21,6 +21,7 @@ class Recorder:
     def __init__(self):
         self.calls = []
         self.again = []
+        self.notices = []
 
     def entry(self, channel, entry, *, again):
         self.again.append(again)
@@ -30,6 +31,7 @@ class Recorder:
         self.calls.append((channel, "past", len(entries)))
 
     def noticed(self, channel, notice):
+        self.notices.append(notice)
         self.calls.append((channel, notice.reason))
 
     def cut(self, channel, notice):
@@ -146,16 +148,19 @@ class RecoveryTests(SynchronousTestCase):
         self.assertEqual(self.recorder.calls[1:], [("a", 1), ("a", 2), ("a", 3), ("a", "placed", 3)])
         self.assertFalse(self.recovery.appended("b", entry(1)))
 
-    def test_a_damaged_log_keeps_only_its_own_channel_waiting(self):
-        """The others have caught up; the damaged one is asked again, and stands when it is mended."""
-        damaged = True
+    def damage(self, *names):
+        """From now on the logs of these channels cannot be read."""
 
         def answer(channel, position, limit):
-            if channel == "bad" and damaged:
+            if channel in names:
                 return fail(BrokerRefused("WRONGTYPE", temporary=False))
             return succeed(Page(LINE, 0, 0, ()))
 
         self.answer = answer
+
+    def test_a_damaged_log_keeps_only_its_own_channel_waiting(self):
+        """The others have caught up; the damaged one stands when it is mended."""
+        self.damage("bad")
         for name in ("good", "bad"):
             self.recovery.add(name, strict=True)
         live = [self.recovery.subscribed(name) for name in ("good", "bad")]
@@ -163,9 +168,59 @@ class RecoveryTests(SynchronousTestCase):
         self.successResultOf(live[0])
         self.clock.advance(0.25)
         self.assertNoResult(live[1])
-        damaged = False
-        self.clock.advance(0.25)
+        self.assertEqual(self.recovery.damaged, {"bad"})
+        self.damage()
+        self.clock.advance(0.5)
         self.successResultOf(live[1])
+        self.assertEqual((self.recovery.damaged, self.recovery.damages), (set(), 1))
+
+    def test_a_damaged_log_is_told_once(self):
+        """From where everybody stands; and once more when it is mended, before what comes then."""
+        self.ready()
+        self.recovery.add("a", strict=True)
+        self.recovery.subscribed("a")
+        self.recovery.appended("a", entry(1))
+        self.recorder.calls.clear()
+        self.damage("a")
+        self.recovery.appended("a", entry(3))
+        self.clock.pump([0.25, 0.5, 1])
+        self.lost()
+        self.ready()
+        self.assertEqual(self.recorder.calls, [("a", "dropped")])
+        self.assertEqual(self.recorder.notices, [Notice("dropped", LINE.at(1))])
+        self.answer = lambda *_: succeed(Page(LINE, 2, 1, (entry(2),)))
+        self.clock.advance(8)
+        self.assertEqual(self.recorder.calls, [("a", "dropped"), ("a", "dropped"), ("a", 2), ("a", "placed", 2)])
+        self.assertEqual(self.recorder.notices[1:], [Notice("dropped", LINE.at(1), LINE.at(1))])
+
+    def test_a_damaged_log_is_asked_less_and_less_often(self):
+        """Up to 8 s apart; the next time it is asked soon again."""
+        self.damage("a")
+        self.ready()
+        self.recovery.add("a", strict=True)
+        self.recovery.subscribed("a")
+        waits = (0.25, 0.5, 1, 2, 4, 8, 8)
+        for number, wait_s in enumerate(waits, 1):
+            self.clock.advance(wait_s - 0.01)
+            self.assertEqual(len(self.asked), number)
+            self.clock.advance(0.01)
+            self.assertEqual(len(self.asked), number + 1)
+        self.damage()
+        self.clock.advance(8)
+        self.damage("a")
+        self.recovery.appended("a", entry(2))
+        self.asked.clear()
+        self.clock.advance(0.25)
+        self.assertEqual(len(self.asked), 1)
+
+    def test_a_damaged_channel_that_is_removed_is_not_named(self):
+        """Nobody here wants it."""
+        self.damage("a")
+        self.ready()
+        self.recovery.add("a", strict=True)
+        self.recovery.subscribed("a")
+        self.recovery.remove("a")
+        self.assertEqual(self.recovery.damaged, set())
 
     def test_one_that_cannot_be_read_for_the_moment_is_waited_for(self):
         """Nothing is fresh before it has been read."""

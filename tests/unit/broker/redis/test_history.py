@@ -27,7 +27,18 @@ class HistoryTests(SynchronousTestCase):
     def test_positions(self) -> None:
         """Three words; anything else is another question's answer."""
         assert read_position(b"e0 b0 7") == AT
-        for answer in (b"", b"e0 b0", b"e0 b0 7 8", b"e0 b0 x", b"\xff b0 7", 1, None, [b"e0 b0 7"]):
+        for answer in (
+            b"",
+            b"e0 b0",
+            b"e0 b0 7 8",
+            b"e0 b0 x",
+            b"e0 b0 -1",
+            b"e0 b0 %d" % 2**53,
+            b"\xff b0 7",
+            1,
+            None,
+            [b"e0 b0 7"],
+        ):
             self.assertRaises(Unreadable, read_position, answer)
 
     def test_pushes(self) -> None:

@@ -194,6 +194,12 @@ class SubscriberTests(SynchronousTestCase):
         self.message("ab")
         self.assertEqual(self.heard(), [("ab", b"{}")])
 
+    def test_what_is_no_entry_is_counted(self) -> None:
+        """A stranger's, where entries of a log are pushed."""
+        self.subscribe("a", history=True)
+        self.message(live_name("a"), b"{}")
+        self.assertEqual((self.subscriber.unreadable, self.appended), (1, []))
+
     def test_routes_are_bounded(self) -> None:
         """Strangers choose names; however many they choose, each message goes where it should."""
         self.patch(module, "_MAX_ROUTES", 10)
