@@ -115,10 +115,10 @@ class Recovery:
 
         Returns:
             Fires when nothing is missed any more; waits as long as the broker is away. Fails with `BrokerAway` at
-            `stop`. Fires, too, when the channel is removed before.
+            `stop`. Fires, too, when the channel is removed before, and where its log is damaged.
         """
         found = self._channels.get(channel)
-        if found is None or found.consumer.is_live:
+        if found is None or found.consumer.is_live or found.refusals:
             return succeed(None)
         live: Deferred[None] = Deferred()
         found.waiting.append(live)
@@ -273,6 +273,8 @@ class Recovery:
             self.damaged.add(found.name)
             self._log.error("The log of {channel} cannot be read: {error}", channel=found.name, error=str(error))
             self._recipient.noticed(found.name, Notice("dropped", found.consumer.position))
+            # Whoever waits has been told: a relay starts, and clients get what comes live.
+            self._fire(found)
         self._look_whether_caught_up()
 
     def _is_mended(self, found: _Channel) -> None:

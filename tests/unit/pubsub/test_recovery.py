@@ -158,8 +158,8 @@ class RecoveryTests(SynchronousTestCase):
 
         self.answer = answer
 
-    def test_a_damaged_log_keeps_only_its_own_channel_waiting(self):
-        """The others have caught up; the damaged one stands when it is mended."""
+    def test_a_damaged_log_keeps_nobody_waiting(self):
+        """Those on its own channel have been told, so that a relay can start, and clients get what comes live."""
         self.damage("bad")
         for name in ("good", "bad"):
             self.recovery.add(name, strict=True)
@@ -167,7 +167,8 @@ class RecoveryTests(SynchronousTestCase):
         self.successResultOf(self.ready())
         self.successResultOf(live[0])
         self.clock.advance(0.25)
-        self.assertNoResult(live[1])
+        self.successResultOf(live[1])
+        self.successResultOf(self.recovery.subscribed("bad"))
         self.assertEqual(self.recovery.damaged, {"bad"})
         self.damage()
         self.clock.advance(0.5)
