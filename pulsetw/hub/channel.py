@@ -355,7 +355,8 @@ class Channel:
             return
         for wire, group in tuple(groups.items()):
             if group:
-                self._sending.send(tuple(group), batch, [ring.encode(item, wire) for item in items])
+                encoded = [ring.encode(item, wire) for item in items]
+                self._sending.send(tuple(group), batch, encoded, b"".join(encoded))
 
     def _reached(self) -> None:
         """All but those behind have come to the ring's end."""

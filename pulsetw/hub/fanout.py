@@ -35,10 +35,9 @@ class Sending:
         self._choice = choice
         self._counts = counts
 
-    def send(self, connections: Iterable[Connection], batch: "Batch", encoded: list[bytes]) -> None:
-        """One send for each; `encoded` are the items as these connections take them."""
+    def send(self, connections: Iterable[Connection], batch: "Batch", encoded: list[bytes], data: bytes) -> None:
+        """One send for each; `encoded` are the items as these connections take them, `data` all of them joined."""
         is_for_all, count = batch.is_for_all, len(encoded)
-        data = encoded[0] if count == 1 else b"".join(encoded)
         deliveries = 0
         for connection in connections:
             if connection.is_choked:
@@ -107,7 +106,10 @@ class FanOut:
         self._batch = batch
         # For each kind of connection: who has not been reached, and what it gets.
         self._waiting = [
-            (list(group), [ring.encode(item, wire) for item in batch.items]) for wire, group in groups.items() if group
+            (list(group), encoded, b"".join(encoded))
+            for group, encoded in (
+                (group, [ring.encode(item, wire) for item in batch.items]) for wire, group in groups.items() if group
+            )
         ]
         self._left: set[Connection] = set()
 
@@ -128,13 +130,13 @@ class FanOut:
     def go_on(self, is_over: IsOver) -> None:
         """Sends until it is over, or all have been reached."""
         while self._waiting:
-            connections, encoded = self._waiting[-1]
+            connections, encoded, data = self._waiting[-1]
             while connections:
                 piece = connections[-PIECE:]
                 del connections[-PIECE:]
                 if self._left:
                     piece = [connection for connection in piece if connection not in self._left]
-                self._sending.send(piece, self._batch, encoded)
+                self._sending.send(piece, self._batch, encoded, data)
                 if connections and is_over():
                     return
             self._waiting.pop()

@@ -184,7 +184,7 @@ class Reading:
     def _end(self, read: _Read) -> None:
         if self._reads.get(read.channel) is read:
             del self._reads[read.channel]
-        self._slices.add(read, self._fire)
+        self._slices.add(read, self._fire, is_patient=True)
 
     def _fire(self, read: _Read, is_over: IsOver) -> bool:
         while read.waiting:

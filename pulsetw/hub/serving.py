@@ -41,7 +41,7 @@ class Serving:
 
     def drained(self, connection: Connection) -> None:
         """The connection can take more: it is served in its turn."""
-        self._slices.add(connection, self._serve)
+        self._slices.add(connection, self._serve, is_patient=True)
 
     def gone(self, connection: Connection) -> None:
         """The connection takes nothing any more."""
@@ -65,7 +65,8 @@ class Serving:
         else:
             key = connection, channel
             self._reaching[key] = reads - 1
-            self._reading.read(channel, start).addCallback(lambda _: self._slices.add(key, self._read))
+            read = self._reading.read(channel, start)
+            read.addCallback(lambda _: self._slices.add(key, self._read, is_patient=True))
 
     def _serve(self, connection: Connection, is_over: IsOver) -> bool:
         for name in tuple(connection.behind):

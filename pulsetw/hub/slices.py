@@ -31,30 +31,39 @@ class Slices:
         """No job yet."""
         self._clock = clock
         self._jobs: OrderedDict[Hashable, Work] = OrderedDict()
+        self._patient: OrderedDict[Hashable, Work] = OrderedDict()
         self._is_planned = False
         self._is_gathering = False
 
-    def add(self, key: Hashable, work: Work) -> None:
-        """A job, from the next reactor turn on; one that is there already stays where it is."""
-        if key not in self._jobs:
-            self._jobs[key] = work
+    def add(self, key: Hashable, work: Work, *, is_patient: bool = False) -> None:
+        """A job, from the next reactor turn on; one that is there already stays where it is.
+
+        Args:
+            key: names it.
+            work: does it.
+            is_patient: the others do not wait for it: it has what they leave of each slice, one piece at least.
+        """
+        jobs = self._patient if is_patient else self._jobs
+        if key not in jobs:
+            jobs[key] = work
             if not self._is_gathering:
                 self._plan()
 
     def gather(self, *, is_on: bool) -> None:
         """Jobs that come while it is on begin when it is off, without another turn of the reactor: 8 µs less."""
         self._is_gathering = is_on
-        if not is_on and self._jobs and not self._is_planned:
+        if not is_on and (self._jobs or self._patient) and not self._is_planned:
             self._turn()
 
     def discard(self, key: Hashable) -> None:
         """A job is not wanted any more."""
         self._jobs.pop(key, None)
+        self._patient.pop(key, None)
 
     def finish(self) -> None:
         """Does all of it, now."""
-        while self._jobs:
-            self._do(never)
+        while self._jobs or self._patient:
+            self._do(self._jobs or self._patient, never)
 
     def _plan(self) -> None:
         if not self._is_planned:
@@ -68,18 +77,19 @@ class Slices:
         def is_over() -> bool:
             return self._clock.seconds() >= until
 
-        for _ in range(len(self._jobs)):
-            self._do(is_over)
-            if is_over():
-                break
-        if self._jobs:
+        for jobs in (self._jobs, self._patient):
+            for _ in range(len(jobs)):
+                self._do(jobs, is_over)
+                if is_over():
+                    break
+        if self._jobs or self._patient:
             self._plan()
 
-    def _do(self, is_over: IsOver) -> None:
+    def _do(self, jobs: OrderedDict[Hashable, Work], is_over: IsOver) -> None:
         """The job that has waited longest."""
-        if not self._jobs:
+        if not jobs:
             return
-        key, work = self._jobs.popitem(last=False)
+        key, work = jobs.popitem(last=False)
         try:
             is_done = work(key, is_over)
         except Exception:  # noqa: BLE001 -- the others have to go on
@@ -87,4 +97,4 @@ class Slices:
             self._log.failure("A job of the hub failed")
         else:
             if not is_done:
-                self._jobs.setdefault(key, work)
+                jobs.setdefault(key, work)

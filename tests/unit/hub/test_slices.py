@@ -108,3 +108,16 @@ class SlicesTests(SynchronousTestCase):
         self.slices.gather(is_on=False)
         self.slices.add("a", self.work(1))
         self.assertEqual(self.turn(), "a")
+
+    def test_the_patient_have_what_the_others_leave(self):
+        """One piece in each turn at least; and no other waits for more of it than that."""
+        for key in "pqr":
+            self.slices.add(key, self.work(1), is_patient=True)
+        self.slices.add("a", self.work(4))
+        self.assertEqual([self.turn() for _ in range(4)], ["aap", "aaq", "r", ""])
+        self.slices.add("p", self.work(3), is_patient=True)
+        self.slices.add("a", self.work(1))
+        self.slices.discard("p")
+        self.slices.add("q", self.work(1), is_patient=True)
+        self.slices.finish()
+        self.assertEqual(self.turn(), "")
