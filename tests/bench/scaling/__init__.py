@@ -1,0 +1,1 @@
+"""From measured figures to a plan for a fleet; see docs/explanation/scaling.md."""
