@@ -130,7 +130,8 @@ class Relay(Service):
         reasons = [] if self._state == "accepting" else [self._state]
         if not status.ready:
             reasons.append(f"broker: {status.reason or 'not ready'}")
-        return Readiness(not reasons, reasons, broker_document(status, self._reactor.seconds()))
+        broker = broker_document(status, self._reactor.seconds())
+        return Readiness(not reasons, reasons, broker, self._why_not_direct)
 
     @property
     def connections(self) -> int:

@@ -20,11 +20,14 @@ class Readiness:
         ready: clients should be sent here.
         reasons: why they should not, in words; empty when ready.
         broker: what is known of the broker; see `broker_document`.
+        why_not_direct: why clients are not sent to directly (`pulsetw.transport.direct`), in words; "" = they are.
+            It is no reason against sending them here.
     """
 
     ready: bool
     reasons: Sequence[str] = ()
     broker: Mapping[str, object] = field(factory=dict)
+    why_not_direct: str = ""
 
 
 def broker_document(status: BrokerStatus, now: float) -> dict[str, object]:
@@ -56,7 +59,12 @@ def operator_health(readiness: Callable[[], Readiness]) -> dict[bytes, Mapping[b
 
     def ready(_request: WebRequest) -> Answer:
         state = readiness()
-        document = {"ready": state.ready, "reasons": list(state.reasons), "broker": dict(state.broker)}
+        document = {
+            "ready": state.ready,
+            "reasons": list(state.reasons),
+            "broker": dict(state.broker),
+            "directSend": state.why_not_direct or "yes",
+        }
         return json_answer(200 if state.ready else 503, document)
 
     return {LIVE_PATH: {b"GET": live}, READY_PATH: {b"GET": ready}}

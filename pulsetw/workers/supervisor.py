@@ -118,9 +118,14 @@ class Supervisor(Service):
         reasons = [] if self._state == "accepting" else [self._state]
         if not status.ready:
             reasons.append(f"broker: {status.reason or 'not ready'}")
+        not_direct = []
         for place in self._places:
-            reasons += [f"worker {place.number}: {reason}" for reason in place.readiness.reasons]
-        return Readiness(not reasons, reasons, broker_document(status, self._reactor.seconds()))
+            state = place.readiness
+            reasons += [f"worker {place.number}: {reason}" for reason in state.reasons]
+            if state.why_not_direct:
+                not_direct.append(f"worker {place.number}: {state.why_not_direct}")
+        broker = broker_document(status, self._reactor.seconds())
+        return Readiness(not reasons, reasons, broker, "; ".join(not_direct))
 
     async def _start(self) -> None:
         await self._admin_ports.open(self._config.server.admin, self._admin)

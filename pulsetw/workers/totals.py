@@ -11,6 +11,8 @@ _HIGHEST = frozenset(
 )
 # Of the yes and no, these are true when they are for all; the others when they are for any.
 _FOR_ALL = frozenset({"is_healthy", "publisher_ready", "subscriber_ready"})
+# Texts that say that all is well: another's tells more.
+_ALL_WELL = frozenset({"", "yes"})
 # What is, and ends with its process; everything else has been counted since the start.
 _PRESENT_PARTS = frozenset({"server", "health"})
 _PRESENT = frozenset({"connections", "users", "channels", "subscriptions"})
@@ -27,14 +29,18 @@ class Totals:
     document: dict[str, Any] = field(factory=dict)
 
     def add(self, stats: Mapping[str, Any]) -> None:
-        """Adds one's numbers; texts stay those of the first that has one."""
+        """Adds one's numbers; of texts the first stays that says that something is not well."""
         _add(self.document, stats)
 
     def add_counters(self, stats: Mapping[str, Any]) -> None:
         """Adds what one had counted that has ended: its connections are gone, its deliveries were made."""
         self.add(
             {
-                part: {name: 0 if name in _PRESENT else number for name, number in numbers.items()}
+                part: {
+                    name: 0 if name in _PRESENT else number
+                    for name, number in numbers.items()
+                    if not isinstance(number, str)
+                }
                 for part, numbers in stats.items()
                 if part not in _PRESENT_PARTS
             }
@@ -53,7 +59,7 @@ def _together(name: str, one: Any, other: Any) -> Any:
     if one is None or other is None:
         return other if one is None else one
     if isinstance(other, str):
-        return one or other
+        return other if one in _ALL_WELL else one
     if isinstance(other, bool):
         return one and other if name in _FOR_ALL else one or other
     return max(one, other) if name in _HIGHEST else one + other

@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_twisted
 import trustme
 from twisted.internet.task import deferLater
@@ -32,9 +33,10 @@ CLIENTS = 1000
 class Relay:
     """A relay of two workers on a Redis of its own."""
 
-    def __init__(self, folder: Path, **more: Any) -> None:
+    def __init__(self, folder: Path, config: str = "", **more: Any) -> None:
         self._redis = RedisServer()
-        self.process = RelayProcess(folder / "relay", f"redis://127.0.0.1:{self._redis.port}", CONFIG, **more)
+        url = f"redis://127.0.0.1:{self._redis.port}"
+        self.process = RelayProcess(folder / "relay", url, CONFIG + config, **more)
 
     async def workers(self) -> dict[str, dict[str, Any]]:
         """Each worker's own numbers."""
@@ -148,6 +150,34 @@ async def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> Non
         await relay.process.becomes(ready=True)
         assert (await relay.workers())["2"]["pid"] != hanging
         assert "Worker 2 does not answer, and is killed" in relay.process.log
+    finally:
+        relay.close()
+
+
+# Loaded by each process: as with a Twisted that calls what it keeps to itself by another name.
+RENAMED = """
+from pulsetw.transport import direct
+
+direct._HINDRANCES += ("_unsent",)
+CHANNELS = []
+"""
+
+
+@pytest_twisted.ensureDeferred
+async def test_workers_that_cannot_send_directly_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In health and in the statistics; they are ready, and clients get their events."""
+    (tmp_path / "renamed.py").write_text(RENAMED)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    why = "its transports have no _unsent"
+    relay = Relay(tmp_path, '[catalogue]\nmodules = ["renamed"]\n')
+    try:
+        await relay.process.becomes(ready=True)
+        assert (await relay.process.health())["directSend"] == f"worker 1: {why}; worker 2: {why}"
+        assert (await relay.process.stats())["front"]["direct_send"] == why
+        clients = await connect_all([f"{relay.process.websocket}?channels=news:a"] * 4)
+        await relay.process.publish(channel="news:a", type="t", data={"n": 1})
+        await until(lambda: all(len(client.events) == 1 for client in clients), "all have it")
+        await hang_up(*clients)
     finally:
         relay.close()
 

@@ -84,7 +84,7 @@ class RelayTests(TestCase):
         self.assertEqual(relay.readiness().reasons[0], "draining")
 
     async def test_a_twisted_that_cannot_be_sent_with_directly(self):
-        """The log and the statistics say why, and clients get their answers the other way."""
+        """The log, health and the statistics say why, and clients get their answers the other way."""
         self.patch(direct, "why_not", lambda: "what waits to be sent does not show")
         logged = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
         directly = []
@@ -93,6 +93,7 @@ class RelayTests(TestCase):
         relay = self.relay((f"tcp:{port}:interface=127.0.0.1",))
         [warning] = [event for event in logged if event["log_level"] is LogLevel.warn]
         self.assertIn("Twisted's buffers: what waits to be sent does not show", formatEvent(warning))
+        self.assertEqual(relay.readiness().why_not_direct, "what waits to be sent does not show")
         self.assertEqual(relay.stats()["front"]["direct_send"], "what waits to be sent does not show")
         relay.startService()
         self.addCleanup(relay.stopService)
@@ -105,6 +106,7 @@ class RelayTests(TestCase):
         """With the Twisted of these tests; the log does not mention it."""
         logged = EventLoggingObserver.createWithCleanup(self, globalLogPublisher)
         relay = self.relay()
+        self.assertEqual(relay.readiness().why_not_direct, "")
         self.assertEqual(relay.stats()["front"]["direct_send"], "yes")
         self.assertEqual([event for event in logged if event["log_level"] is LogLevel.warn], [])
 

@@ -18,7 +18,15 @@ class OperatorHealthTests(SynchronousTestCase):
     def test_ready(self):
         response = Relay(readiness=Readiness(ready=True, broker={"url": "memory://"})).ask("GET", "/health/ready")
         self.assertEqual(response.status, 200)
-        self.assertEqual(response.json, {"ready": True, "reasons": [], "broker": {"url": "memory://"}})
+        self.assertEqual(
+            response.json, {"ready": True, "reasons": [], "broker": {"url": "memory://"}, "directSend": "yes"}
+        )
+
+    def test_a_relay_that_does_not_send_directly_is_ready_and_says_why_not(self):
+        """Slower is better than away."""
+        state = Readiness(ready=True, why_not_direct="what was sent still shows")
+        response = Relay(readiness=state).ask("GET", "/health/ready")
+        self.assertEqual((response.status, response.json["directSend"]), (200, "what was sent still shows"))
 
     def test_not_ready_says_why(self):
         response = Relay(readiness=AWAY).ask("GET", "/health/ready")

@@ -83,6 +83,20 @@ class SupervisorTests(SynchronousTestCase):
         self.assertEqual(len(supervisor.readiness().reasons), 1, "the broker")
         self.stop(supervisor)
 
+    def test_a_worker_that_does_not_send_directly_shows(self):
+        """By its number, in health and in the statistics; nobody is less ready for it."""
+        supervisor = self.supervisor()
+        why = "what waits to be sent does not show"
+        for process, reason in zip(self.reactor.spawned, ("", why, why), strict=True):
+            process.say(
+                Report(Readiness(True, [], {}, reason), {"front": {"connections": 0, "direct_send": reason or "yes"}})
+            )
+        state = supervisor.readiness()
+        self.assertEqual(state.why_not_direct, f"worker 2: {why}; worker 3: {why}")
+        self.assertEqual([reason for reason in state.reasons if reason.startswith("worker")], [])
+        self.assertEqual(supervisor._total("front")["direct_send"], why)
+        self.stop(supervisor)
+
     def test_a_worker_that_cannot_start_fails_the_start(self):
         """Once; after the start it is only told, and tried again."""
         supervisor = self.supervisor()

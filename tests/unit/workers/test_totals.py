@@ -37,6 +37,13 @@ class TotalsTests(SynchronousTestCase):
             documents = [{"health": health} for health in both]
             self.assertEqual(total(*documents), {"health": {"is_healthy": False, "gave_up": True, "reason": "refused"}})
 
+    def test_they_send_directly_when_all_do(self):
+        """Otherwise the reason of one that does not is told, whoever comes first."""
+        documents = [{"front": {"direct_send": text}} for text in ("yes", "what was sent still shows")]
+        for both in (documents, documents[::-1]):
+            self.assertEqual(total(*both), documents[1])
+        self.assertEqual(total(documents[0], documents[0]), documents[0])
+
     def test_what_is_added_is_not_changed(self):
         """It is another's."""
         document = {"hub": {"errors": {"100": 1}}}
@@ -44,9 +51,13 @@ class TotalsTests(SynchronousTestCase):
         self.assertEqual(document, {"hub": {"errors": {"100": 1}}})
 
     def test_of_one_that_has_ended_only_what_was_counted_stays(self):
-        """No connection is open, and its health is nobody's."""
+        """No connection is open, how it sent is past, and its health is nobody's."""
         totals = Totals()
         totals.add_counters(
-            {"health": {"is_healthy": False}, "hub": {"connections": 3, "deliveries": 9}, "front": {"connections": 3}}
+            {
+                "health": {"is_healthy": False},
+                "hub": {"connections": 3, "deliveries": 9},
+                "front": {"connections": 3, "direct_send": "what was sent still shows"},
+            }
         )
         self.assertEqual(totals.document, {"hub": {"connections": 0, "deliveries": 9}, "front": {"connections": 0}})
