@@ -39,6 +39,7 @@ setup(
         "click>=8.2",
         "hiredis>=3.0",
         "msgspec>=0.19",
+        "PyJWT[crypto]>=2.15.1",
         "rich>=14.0",
         "twisted[tls]>=26.10",
         "txredisapi>=1.6",

@@ -14,6 +14,8 @@
     │   └── OutcomeUnknown    sent, and no answer came
     ├── PublishError          publishing failed for good, after its retries
     │   └── TooManyWaiting    not even tried: too many wait for a retry already
+    ├── TokenError            a token that is not believed
+    ├── KeysError             keys for tokens that could not be fetched
     ├── CommandError          answers one command of a client; the session lives
     └── Disconnect            ends a session
 
@@ -25,6 +27,18 @@ from enum import IntEnum
 from typing import Literal
 
 Outcome = Literal["refused", "not sent", "unknown"]
+TokenReason = Literal[
+    "malformed",
+    "algorithm",
+    "unknown key",
+    "signature",
+    "expired",
+    "not yet",
+    "audience",
+    "issuer",
+    "kind",
+    "claims",
+]
 
 # RFC 6455 5.5: a control frame's payload is 125 bytes, two of which are the code.
 MAX_REASON_BYTES = 123
@@ -215,6 +229,42 @@ class TooManyWaiting(PublishError):
 
     def __init__(self, channel: str, event_id: str, waiting: int, where: str = "") -> None:
         super().__init__(channel, event_id, "not sent", f"{waiting} publishes wait{where} already", 0)
+
+
+class TokenError(PulsetwError):
+    """A token that is not believed.
+
+    Attributes:
+        reason: which check it failed, for counts. ``malformed``: no signed JWT that we read. ``algorithm``: not the
+            key's. ``kind``: a subscription token in place of a connection token, or the other way round. ``claims``:
+            one that is missing, or of a wrong type or size. The others say it themselves.
+        problem: in words, without the token.
+    """
+
+    def __init__(self, reason: TokenReason, problem: str) -> None:
+        super().__init__(reason, problem)
+        self.reason: TokenReason = reason
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"token refused ({self.reason}): {self.problem}"
+
+
+class KeysError(PulsetwError):
+    """Keys for tokens that could not be fetched; those that are known stay good for a while.
+
+    Attributes:
+        url: where they are published.
+        problem: what came instead.
+    """
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(url, problem)
+        self.url = url
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"keys of {self.url}: {self.problem}"
 
 
 class CommandError(PulsetwError):

@@ -38,12 +38,14 @@ LIBRARIES = {
     "twisted.web": {"web", "transport", "cli"},
     "twisted.internet.reactor": {"tap", "cli", "workers"},
     "tomllib": {"config"},
+    "jwt": {"policy", "cli"},
+    "cryptography": {"policy", "cli"},
     "click": {"cli"},
     "rich": {"cli"},
     "time": {"service", "cli"},
     "random": {"service", "workers", "broker", "client"},
     "secrets": {"service", "cli"},
-    "os": {"service", "workers", "tap"},
+    "os": {"service", "workers", "tap", "cli"},
 }
 DECIDING = {"errors", "model", "codec", "commands", "catalogue", "policy", "dialects", "session"}
 
