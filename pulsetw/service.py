@@ -186,7 +186,7 @@ class Relay(Service):
             {NativeDialect.name: NativeDialect()},
             self._hub.open,
             WebSocketLimits(message_bytes=limits.message_bytes, unsent_bytes=limits.unsent_bytes),
-            direct.write if self._why_not_direct else direct.send,
+            is_direct=not self._why_not_direct,
             compress=any(rule.compress for rule in self._config.channels.values()),
         )
 

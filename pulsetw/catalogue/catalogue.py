@@ -65,7 +65,7 @@ class Catalogue:
         Raises:
             ChannelError: there is none, or no channel may have this name.
         """
-        return self._find(name)[0]
+        return (self._found.get(name) or self._find(name))[0]
 
     def rule(self, name: str) -> Rule:
         """The rule that governs a channel.
@@ -73,7 +73,7 @@ class Catalogue:
         Raises:
             ChannelError: the channel is not in the catalogue, or no channel may have this name.
         """
-        return self._find(name)[1]
+        return (self._found.get(name) or self._find(name))[1]
 
     def has_history(self, pattern: str) -> bool:
         """Whether a channel that the pattern matches may have a history.
@@ -85,18 +85,16 @@ class Catalogue:
         )
 
     def _find(self, name: str) -> tuple[Channel, Rule]:
-        found = self._found.get(name)
-        if found is None:
-            check_name(name)
-            channel = _best(name, self._channels)
-            if channel is None:
-                raise ChannelError(name, "is not in the catalogue")
-            rule = _best(name, self._rules) or _default_rule(channel)
-            if channel.audience is not Audience.ALL and rule.history_size:
-                rule = evolve(rule, history_size=0)  # of a pattern; an exact rule is refused at the start
-            if len(self._found) >= _MAX_FOUND:
-                self._found.clear()
-            found = self._found[name] = (channel, rule)
+        check_name(name)
+        channel = _best(name, self._channels)
+        if channel is None:
+            raise ChannelError(name, "is not in the catalogue")
+        rule = _best(name, self._rules) or _default_rule(channel)
+        if channel.audience is not Audience.ALL and rule.history_size:
+            rule = evolve(rule, history_size=0)  # of a pattern; an exact rule is refused at the start
+        if len(self._found) >= _MAX_FOUND:
+            self._found.clear()
+        found = self._found[name] = (channel, rule)
         return found
 
 

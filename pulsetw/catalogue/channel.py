@@ -102,15 +102,29 @@ class Channel:
         self.user_of(prepared)
         return prepared
 
-    def check(self, event: Event) -> None:
+    def check(self, event: Event, *, takes_others: bool = False) -> bool:
         """Checks an event that was received; its data is JSON text.
 
+        Args:
+            event: any.
+            takes_others: whether types that the channel does not declare pass.
+
+        Returns:
+            Whether the channel declares the event's type.
+
         Raises:
-            UnknownEventType: the channel declares no events of this type.
+            UnknownEventType: it does not, and others do not pass.
             EventError: names the member of the data that is wrong and what was expected.
         """
-        self._shape(event).check(text_of(event), event.type)
-        self.user_of(event)
+        shape = self._shapes.get(event.type, self._other)
+        if shape is None:
+            if takes_others:
+                return False
+            shape = self._shape(event)
+        shape.check(text_of(event), event.type)
+        if self._user is not None:
+            self.user_of(event)
+        return True
 
     def typed(self, event: Event) -> Event:
         """The checked event with its data as attrs instance, or as plain types where no class describes it."""

@@ -82,7 +82,7 @@ class Channel:
         self._subscribers = Subscribers(name)
         self._choice = Choice()
         self._counts = counts or Counts()
-        self._sending = Sending(self._subscribers, self._choice, self._counts)
+        self._sending = Sending(self._subscribers, self._choice, self._counts, compress=compress)
         self._catching_up = CatchingUp(
             self._ring, self._subscribers, self._choice, slow, has_history, self._tell, self._counts
         )
@@ -96,7 +96,7 @@ class Channel:
     @property
     def is_wanted(self) -> bool:
         """Whether a publication is of use to anybody, now or later."""
-        return self.has_history or bool(self._subscribers)
+        return self.has_history or self._subscribers.count_at_end > 0 or bool(self._subscribers.behind)
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(self._subscribers)
@@ -107,9 +107,7 @@ class Channel:
         return self._ring.kept_bytes + self._new_bytes
 
     def add(self, connection: Connection, since: Position | None = None, last: int = 0) -> Beginning:
-        """A subscriber from now on: it gets what is appended after this call.
-
-        What it gets of what is there already waits for `catch_up`.
+        """A subscriber from now on: it gets what is appended after this call; the rest waits for `catch_up`.
 
         Args:
             connection: the subscriber.
@@ -174,11 +172,14 @@ class Channel:
         while not self.is_flushed:
             self.send_some(never)
 
-    def send_some(self, is_over: IsOver) -> None:
+    def send_some(self, is_over: IsOver) -> bool:
         """Sends what is on its way, or else what is new, one send for each subscriber.
 
         Args:
             is_over: says when to go on another time.
+
+        Returns:
+            Whether everybody was reached.
         """
         if self._fan_out is None and self._new:
             self._begin()
@@ -186,9 +187,11 @@ class Channel:
             self._fan_out.go_on(is_over)
             if self._fan_out.is_done:
                 self._fan_out = None
-        if self._fan_out is None:
-            self._reached()
-            self._trim()
+        if self._fan_out is not None:
+            return False
+        self._reached()
+        self._trim()
+        return True
 
     def catch_up(self, connection: Connection) -> None:
         """Sends to somebody behind what its transport can take."""
@@ -308,14 +311,7 @@ class Channel:
         if lineage is None or floor is None or ring.is_mixed or ring.knows_local:
             return
         if start < floor.offset:
-            # Numbers below the first are used once more from here on: nobody may stand there, or count on them.
-            returning: list[Cursor] = []
-            for cursor in self._subscribers.behind.values():
-                if ring.can_give_back(cursor.number, cursor.position):
-                    returning.append(cursor)
-                else:
-                    cursor.leave_lost(ring)
-            self._subscribers.begin_at_least(ring.first)
+            returning = self._subscribers.leave_lost(ring)
             ring.restore(publications, lineage.at(start))
             for cursor in returning:
                 cursor.return_to(ring)
@@ -348,6 +344,8 @@ class Channel:
         stood, self._place.flushed = self._place.flushed, self._place.given
         new, self._new, self._new_bytes = self._new, [], 0
         ring, groups = self._ring, self._subscribers.current
+        if not self.has_history and self._sending.passes(new):
+            return
         items = [ring.add(publication) for publication in new]
         batch = Batch(items, stood, self._choice.is_for_all(items))
         if self._subscribers.count_at_end > PIECE:
@@ -386,6 +384,8 @@ class Channel:
 
     def _trim(self) -> None:
         """Forgets what nobody needs, and what does not fit."""
+        if not self._ring.bytes:
+            return
         needed = self._ring.first
         if not self.has_history:
             needed = self._ring.end if self._fan_out is None else self._fan_out.start

@@ -12,7 +12,7 @@ from pulsetw.hub.ring import Item, Ring
 from pulsetw.hub.slices import IsOver
 from pulsetw.hub.subscribers import Subscribers
 from pulsetw.interfaces import Wire
-from pulsetw.model import Position
+from pulsetw.model import Position, Publication
 
 PIECE = 100
 """So many are sent to before the time is looked at: half a millisecond's worth."""
@@ -23,14 +23,16 @@ class Sending:
 
     _log = Logger()
 
-    def __init__(self, subscribers: Subscribers, choice: Choice, counts: Counts) -> None:
+    def __init__(self, subscribers: Subscribers, choice: Choice, counts: Counts, *, compress: bool = False) -> None:
         """Nothing is sent yet.
 
         Args:
             subscribers: who is where.
             choice: which of them gets which.
             counts: what is delivered is counted there.
+            compress: whether publications are compressed for those who can take it.
         """
+        self._compress = compress
         self._subscribers = subscribers
         self._choice = choice
         self._counts = counts
@@ -50,9 +52,43 @@ class Sending:
                 else:
                     deliveries += self._send_chosen(connection, batch, encoded)
             except Exception:  # noqa: BLE001 -- the others have to get theirs
-                self._log.failure("Sending to {client} failed", client=connection.client)
-                connection.transport.abort()
+                self._failed(connection)
         self._counts.deliveries += deliveries
+
+    def passes(self, new: Sequence[Publication]) -> bool:
+        """Sends to a few without the ring, where nobody can ever need it: none is slow, nothing is for some only.
+
+        Args:
+            new: without places in a log.
+
+        Returns:
+            Whether it has sent.
+        """
+        subscribers = self._subscribers
+        if subscribers.behind or subscribers.count_at_end > PIECE or self._choice.ahead.places:
+            return False
+        for publication in new:
+            if publication.exclude or publication.degraded:
+                return False
+        for group in subscribers.current.values():
+            for connection in group:
+                if connection.is_choked:
+                    return False
+        for wire, group in tuple(subscribers.current.items()):
+            encoded = [wire.publication(publication, compress=self._compress) for publication in new]
+            data = encoded[0] if len(encoded) == 1 else b"".join(encoded)
+            targets = tuple(group)
+            for connection in targets:
+                try:
+                    connection.transport.send(data)
+                except Exception:  # noqa: BLE001 -- as above
+                    self._failed(connection)
+            self._counts.deliveries += len(encoded) * len(targets)
+        return True
+
+    def _failed(self, connection: Connection) -> None:
+        self._log.failure("Sending to {client} failed", client=connection.client)
+        connection.transport.abort()
 
     def _send_chosen(self, connection: Connection, batch: "Batch", encoded: list[bytes]) -> int:
         """Sends those that are for this one; how many they are."""

@@ -74,10 +74,10 @@ class Flushing:
         self._slices.add(channel, self._send)
 
     def _send(self, channel: Channel, is_over: IsOver) -> bool:
-        channel.send_some(is_over)
-        if channel.kept_bytes or channel.has_history:
+        is_done = channel.send_some(is_over)
+        if channel.has_history or channel.kept_bytes:
             self._rings.used(channel)
-        if channel.is_sending:
+        if not is_done:
             return False
         if channel.subscribers_at_end >= _MANY:
             self._sent[channel] = self._clock.seconds()

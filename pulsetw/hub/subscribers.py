@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pulsetw.hub.connection import Connection
 from pulsetw.hub.cursor import Cursor
+from pulsetw.hub.ring import Ring
 from pulsetw.interfaces import Wire
 from pulsetw.model import Position
 
@@ -75,7 +76,18 @@ class Subscribers:
         self.add(connection, self.behind.pop(connection).joined)
         connection.behind.pop(self._channel, None)
 
-    def begin_at_least(self, first: int) -> None:
-        """Numbers below `first` mean others from now on: nobody counts on having been sent those."""
+    def leave_lost(self, ring: Ring) -> list[Cursor]:
+        """Numbers below the ring's first mean others from now on: nobody stands there, or counts on having had those.
+
+        Returns:
+            Those behind who may have back what the ring had forgotten.
+        """
+        returning: list[Cursor] = []
+        for cursor in self.behind.values():
+            if ring.can_give_back(cursor.number, cursor.position):
+                returning.append(cursor)
+            else:
+                cursor.leave_lost(ring)
         for group in self.current.values():
-            group.update({connection: max(joined, first) for connection, joined in group.items()})
+            group.update({connection: max(joined, ring.first) for connection, joined in group.items()})
+        return returning

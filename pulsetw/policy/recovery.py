@@ -37,8 +37,8 @@ MAX_KEPT_BYTES = 262_144
 WINDOW_IDS = 2000
 """Ids of delivered entries that are remembered."""
 
-# What an id takes besides its text (75 to 140 were measured), and a push besides its payload, in bytes.
-_ID_BYTES = 110
+# What an id takes besides its text (120 to 190 were measured), and a push besides its payload, in bytes.
+_ID_BYTES = 160
 _PUSH_BYTES = 390
 
 
@@ -176,6 +176,22 @@ class Consumer:
         self._keep(entry)
         return []
 
+    def follows(self, entry: Entry) -> bool:
+        """Whether an entry that is pushed is to be delivered, and that is all: see `delivered`."""
+        at, here = entry.position, self.position
+        return (
+            self.is_live
+            and here is not None
+            and at.offset == here.offset + 1
+            and at.epoch == here.epoch
+            and at.branch == here.branch
+        )
+
+    def delivered(self, entry: Entry) -> bool:
+        """An entry that follows is delivered; whether one with its id was before, at another place."""
+        self.position, self._read_id = entry.position, entry.id
+        return self._remember(entry.id) and self.defences.ids
+
     def answered(self, number: int, page: Page) -> list[Effect]:
         """The log's answer to `Ask`."""
         if number != self._number or not self._is_asking:
@@ -256,9 +272,7 @@ class Consumer:
         return effects
 
     def _deliver(self, entry: Entry) -> Deliver:
-        self._stand(entry.position, entry.id)
-        again = self._remember(entry.id) and self.defences.ids
-        return Deliver(entry, again)
+        return Deliver(entry, self.delivered(entry))
 
     def _stand(self, position: Position, id: str | None = None) -> None:
         self.position, self._read_id = position, id
@@ -268,7 +282,7 @@ class Consumer:
         if id in self._ids:
             self._ids.move_to_end(id)
             return True
-        size = self._ids[id] = getsizeof(id) + _ID_BYTES
+        size = self._ids[id] = (len(id) if id.isascii() else getsizeof(id)) + _ID_BYTES
         self.kept_bytes += size
         if len(self._ids) > WINDOW_IDS:
             self.kept_bytes -= self._ids.popitem(last=False)[1]

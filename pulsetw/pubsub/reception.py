@@ -153,18 +153,6 @@ class Reception:
         """Forgets old ids; to be called now and then."""
         self._seen.sweep(self._now())
 
-    def _check(self, channel: Channel, publication: Publication) -> bool:
-        """Whether the catalogue has the event's type."""
-        try:
-            channel.check(publication.event)
-        except UnknownEventType:
-            # Another server may be newer. Dropping its event would leave a hole that is no gap.
-            if publication.position is None:
-                raise
-            self.stats.newer_types += 1
-            return False
-        return True
-
     def _take(self, name: str, payload: bytes, position: Position | None) -> tuple[Channel, Publication, bool] | None:
         """What a message is, checked and complete, and whether the catalogue has its type; None = it was dropped."""
         if self._max_event_bytes and len(payload) > self._max_event_bytes:
@@ -173,7 +161,7 @@ class Reception:
         try:
             channel = self._catalogue.channel(name)
             publication = decode_envelope(name, payload, position)
-            is_declared = self._check(channel, publication)
+            is_declared = channel.check(publication.event, takes_others=position is not None)
         except ChannelError as error:
             self._drop("unknown_channel", "", str(error))
         except UnknownEventType as error:
@@ -182,6 +170,8 @@ class Reception:
             self._drop("invalid", name, str(error), error.field)
         else:
             event = publication.event
+            # Another server may be newer. Dropping its event would leave a hole that is no gap.
+            self.stats.newer_types += not is_declared
             if not event.id or not event.timestamp:
                 event = replace(event, id=event.id or self._new_id(), timestamp=event.timestamp or self._now_ms())
                 publication = replace(publication, event=event)

@@ -145,7 +145,14 @@ class Recovery:
         found = self._channels.get(channel)
         if found is None:
             return False
-        self._carry_out(found, found.consumer.pushed(entry))
+        consumer = found.consumer
+        if consumer.follows(entry):
+            # As below, without a list of effects: mostly there is this one.
+            again = consumer.delivered(entry)
+            self._windows.used(consumer)
+            self._recipient.entry(channel, entry, again=again)
+        else:
+            self._carry_out(found, consumer.pushed(entry))
         return True
 
     def lost(self) -> None:

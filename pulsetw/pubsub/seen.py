@@ -5,6 +5,9 @@ from collections import OrderedDict
 ID_BYTES = 175
 """What an id of 27 characters takes here, measured."""
 
+# A channel looks for ids that are too old each time that it has come to a multiple of so many.
+_FORGET_EACH = 64
+
 
 class SeenIds:
     """A window of ids for each channel: the newest 2 000 of the last 60 s, by default."""
@@ -40,9 +43,13 @@ class SeenIds:
         else:
             self._channels.move_to_end(channel)
             seen = ids.get(event_id)
-            if seen is not None and now - seen < self._age_s:
-                return False
-            self._forget_old(ids, now)
+            if seen is not None:
+                if now - seen < self._age_s:
+                    return False
+                del ids[event_id]
+                self._count -= 1
+            if len(ids) % _FORGET_EACH == 0:
+                self._forget_old(ids, now)
         ids[event_id] = now
         self._count += 1
         if len(ids) > self._per_channel:
@@ -56,7 +63,7 @@ class SeenIds:
         """Forgets channels that were quiet for so long that all of their ids are too old."""
         while self._channels:
             name, ids = next(iter(self._channels.items()))
-            if now - next(reversed(ids.values())) < self._age_s:
+            if ids and now - next(reversed(ids.values())) < self._age_s:
                 break
             self._drop(name)
 

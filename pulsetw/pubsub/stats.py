@@ -78,7 +78,10 @@ class SubscriberStats:
         """Counts a message from the broker."""
         self.total_received += 1
         self.last_receive_time = now_ms
-        _count(self.channel_stats, channel)
+        if channel in self.channel_stats:
+            self.channel_stats[channel] += 1
+        else:
+            _count(self.channel_stats, channel)
 
     def failed(self, cause: str) -> None:
         """Counts one that was not given on, or a callback that failed."""

@@ -13,21 +13,27 @@ has a transport of its own on top, whose socket must never be written to.
 import socket
 from typing import Any
 
+from autobahn.websocket.protocol import WebSocketProtocol
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Server
+
+_OPEN = WebSocketProtocol.STATE_OPEN
 
 # Of a transport: each of them says, where it is true, that its socket is not to be written to now.
 _HINDRANCES = ("TLS", "_tempDataLen", "dataBuffer", "disconnecting", "_aborting", "_writeDisconnecting")
 
 
-def send(transport: Any, data: bytes) -> None:
-    """Sends on a transport of any kind; directly, where it can be.
+def send(protocol: Any, data: bytes) -> None:
+    """The `send` of a protocol of Autobahn's: directly, where it can be; nothing where it is not open.
 
     Args:
-        transport: one of Twisted's; it may be leaving, or gone.
+        protocol: its transport may be of any kind, and be leaving, or gone.
         data: what goes out after all that was sent before.
     """
-    # `_HINDRANCES`, written out: this is the one line that is run for each delivery.
+    if protocol.state != _OPEN:
+        return
+    transport = protocol.transport
+    # `_HINDRANCES`, written out: this is what is run for each delivery.
     if (
         type(transport) is not Server
         or not transport.connected
@@ -46,11 +52,6 @@ def send(transport: Any, data: bytes) -> None:
         sent = 0
     if sent < len(data):
         transport.write(data[sent:])
-
-
-def write(transport: Any, data: bytes) -> None:
-    """Sends as Twisted does."""
-    transport.write(data)
 
 
 def unsent(transport: Any) -> int:

@@ -1,6 +1,11 @@
 """WebSocket frames (RFC 6455 5.2), as a server sends them: not masked, in one piece."""
 
+from struct import Struct
+
 PING = b"\x89\x00"
+
+_MEDIUM = Struct(">BBH").pack
+_LONG = Struct(">BBQ").pack
 
 _TEXT = 0x81  # FIN and the opcode of text
 _DEFLATED_TEXT = 0xC1  # and RSV1
@@ -29,5 +34,5 @@ def _frame(first: int, payload: bytes) -> bytes:
     if length < 126:
         return bytes((first, length)) + payload
     if length < 65536:
-        return bytes((first, 126)) + length.to_bytes(2, "big") + payload
-    return bytes((first, 127)) + length.to_bytes(8, "big") + payload
+        return _MEDIUM(first, 126, length) + payload
+    return _LONG(first, 127, length) + payload

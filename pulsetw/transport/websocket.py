@@ -64,8 +64,8 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
         wires: Mapping[str, IDialect],
         open: Callable[[ITransport, Wire, Arrival], IConnection],
         limits: WebSocketLimits = _LIMITS,
-        write: Callable[[Any, bytes], None] = direct.write,
         *,
+        is_direct: bool = False,
         compress: bool = False,
     ) -> None:
         """Opens connections.
@@ -76,7 +76,7 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
                 none, or none that is known here; these are told no subprotocol (RFC 6455 4.2.2).
             open: called for each client, with a transport that is open: its side of the hub.
             limits: what a client may cost.
-            write: gives bytes to a transport of Twisted's.
+            is_direct: whether sends may go past Twisted's buffers; see `pulsetw.transport.direct`.
             compress: whether clients may have what is compressed.
         """
         super().__init__(reactor=reactor, server="")
@@ -92,7 +92,9 @@ class WebSocketFactory(WebSocketServerFactory):  # type: ignore[misc]  # Autobah
         self.failures: Counter[int] = Counter()
         self.allowNullOrigin = False
         options = protocol_options(limits.message_bytes, compress=compress)
-        self.protocol = type("LimitedWebSocket", (WebSocketTransport,), {**options, "_write": staticmethod(write)})
+        if is_direct:
+            options["send"] = direct.send
+        self.protocol = type("LimitedWebSocket", (WebSocketTransport,), options)
 
     def choose(self, offered: list[str]) -> str | None:
         """The subprotocol that is spoken: the first that a client offers and we know; None = there is none."""
@@ -113,7 +115,6 @@ class WebSocketTransport(LeanServerProtocol):
 
     factory: WebSocketFactory
     peer = Peer()
-    _write: Callable[[Any, bytes], None]
     _connection: IConnection | None = None
     _arrival: Arrival
     _text: bytearray
@@ -130,7 +131,7 @@ class WebSocketTransport(LeanServerProtocol):
     def send(self, data: bytes) -> None:
         """See `ITransport.send`."""
         if self.state == _OPEN:
-            self._write(self.transport, data)
+            self.transport.write(data)
 
     def ping(self) -> None:
         """See `ITransport.ping`."""

@@ -85,8 +85,9 @@ class _Ours:
         self._reader.feed(data)
         self._owner.gathering(is_on=True)
         try:
-            while (reply := self._reader.gets()) is not False:
-                self.replyReceived(reply)
+            gets, received = self._reader.gets, self.replyReceived
+            while (reply := gets()) is not False:
+                received(reply)
         finally:
             self._owner.gathering(is_on=False)
 

@@ -90,8 +90,7 @@ class Subscriber:
         # Where messages go, by the name that Redis sent them for and the one where they were published.
         self._routes: dict[tuple[bytes, bytes], _Route] = {}
         self._take: dict[bytes, Callable[..., None]] = {
-            b"message": self._message,
-            b"pmessage": self._pattern_message,
+            b"pmessage": self._deliver,
             b"subscribe": self._subscribed,
             b"psubscribe": self._subscribed,
             b"unsubscribe": self._unsubscribed,
@@ -156,8 +155,10 @@ class Subscriber:
 
     def pushed(self, push: list[Any]) -> None:
         """Takes what Redis sent: a message, or an acknowledgement. Other kinds are no concern of pub/sub."""
-        take = self._take.get(push[0])
-        if take is not None:
+        kind = push[0]
+        if kind == b"message":
+            self._deliver(push[1], push[1], push[2])
+        elif (take := self._take.get(kind)) is not None:
             take(*push[1:])
 
     async def _subscribe_all(self) -> None:
@@ -170,12 +171,6 @@ class Subscriber:
                 self._send(True, piece)
                 late = f"Redis did not acknowledge all subscriptions within {self._limit_s:g} s"
                 await within(self._prepared, self._limit_s, self._clock, late)
-
-    def _message(self, channel: bytes, payload: bytes) -> None:
-        self._deliver(channel, channel, payload)
-
-    def _pattern_message(self, pattern: bytes, channel: bytes, payload: bytes) -> None:
-        self._deliver(pattern, channel, payload)
 
     def _deliver(self, by: bytes, wire: bytes, payload: bytes) -> None:
         route = self._routes.get((by, wire))

@@ -21,7 +21,6 @@ from twisted.web.server import Request
 
 from pulsetw.hub.arrival import Arrival
 from pulsetw.interfaces import IConnection, ITransport, Wire
-from pulsetw.transport import direct
 from pulsetw.transport.front import FrontFactory, FrontLimits
 from pulsetw.transport.options import WebSocketLimits
 from pulsetw.transport.site import ClosingSite
@@ -102,7 +101,7 @@ class Relay:
         self._folder = folder
         self._authority: trustme.CA | None = None
         wires: Any = {"pulse.v1": None}
-        self.websocket = WebSocketFactory(clock, wires, self._open, websocket, direct.send)
+        self.websocket = WebSocketFactory(clock, wires, self._open, websocket, is_direct=True)
         self.front = FrontFactory(clock, ClosingSite(Pages(), self.reactor), self.websocket, limits=front)
 
     def _open(self, transport: ITransport, wire: Wire, arrival: Arrival) -> IConnection:

@@ -5,6 +5,7 @@ import socket
 from typing import Any
 
 import pytest
+from autobahn.websocket.protocol import WebSocketProtocol
 from pytest_twisted import ensureDeferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.threads import deferToThread
@@ -19,6 +20,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:Passing pyOpenSSL:DeprecationWar
 
 CLIENTS = 60
 SENDS = 300
+
+
+class _Open:
+    """What sends need of a WebSocket that is open."""
+
+    state = WebSocketProtocol.STATE_OPEN
+
+    def __init__(self, transport: Any) -> None:
+        self.transport = transport
 
 
 class _Kept(Protocol):
@@ -59,7 +69,10 @@ async def test_slow_readers_get_all_in_order() -> None:
     for number in range(SENDS):
         for peer, transport in by_port.items():
             data = b"%d.%d;" % (number, dice.randrange(10**9)) * dice.choice((1, 20, 400))
-            (direct.send if dice.random() < 0.8 else direct.write)(transport, data)
+            if dice.random() < 0.8:
+                direct.send(_Open(transport), data)
+            else:
+                transport.write(data)
             expected[peer] += data
             was_full += bool(transport.dataBuffer or transport._tempDataLen)
         if number % 10 == 0:

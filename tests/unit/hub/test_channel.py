@@ -92,6 +92,25 @@ class ChannelTests(SynchronousTestCase):
         self.channel.flush()
         self.assertEqual(self.counts.deliveries, 15)
 
+    def test_what_nobody_can_need_again_is_not_kept_at_all(self):
+        """Not even one item is made; as soon as one is slow, or is left out, there is one for it."""
+        quick, slow = self.connection("quick"), self.connection("slow", room=2)
+        self.append(1)
+        self.channel.flush()
+        self.append(2, exclude="quick")
+        self.channel.flush()
+        ends = [self.channel._ring.end]
+        self.append(3)
+        self.channel.flush()
+        ends.append(self.channel._ring.end)
+        slow.room = 9
+        self.channel.catch_up(slow)
+        self.append(4)
+        self.channel.flush()
+        ends.append(self.channel._ring.end)
+        self.assertEqual((quick.got, slow.got), (["1", "3", "4"], ["1", "2", "3", "4"]))
+        self.assertEqual((ends, kept(self.channel), self.counts.deliveries), ([1, 2, 2], 0, 7))
+
     def test_where_the_rule_says_so_it_is_compressed_once_for_those_who_take_it(self):
         """The others get the plain bytes, as all do where it does not."""
         taking = Wire(self.dialect, lambda text: text + b" ", lambda text: b"small:" + text + b" ")

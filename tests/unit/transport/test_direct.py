@@ -2,6 +2,7 @@
 
 import socket
 
+from autobahn.websocket.protocol import WebSocketProtocol
 from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Protocol
 from twisted.internet.tcp import Server
@@ -12,6 +13,15 @@ from pulsetw.transport import direct
 from pulsetw.transport.direct import _Deaf
 
 
+class Open:
+    """What sends need of a protocol."""
+
+    state = WebSocketProtocol.STATE_OPEN
+
+    def __init__(self, transport):
+        self.transport = transport
+
+
 class DirectTests(SynchronousTestCase):
     def setUp(self):
         ours, self.theirs = socket.socketpair()
@@ -20,6 +30,10 @@ class DirectTests(SynchronousTestCase):
         self.transport = Server(ours, Protocol(), ("127.0.0.1", 1), None, 1, _Deaf())
         self.addCleanup(ours.close)
         self.addCleanup(self.theirs.close)
+
+    def send(self, data, transport=None):
+        """As a protocol that is open does."""
+        direct.send(Open(transport or self.transport), data)
 
     def got(self):
         """What has come out at the other end."""
@@ -38,18 +52,26 @@ class DirectTests(SynchronousTestCase):
 
     def test_it_goes_out_at_once(self):
         """Without a turn of the reactor."""
-        direct.send(self.transport, b"hello")
+        self.send(b"hello")
         self.assertEqual((self.got(), self.waits), (b"hello", 0))
+
+    def test_before_and_after_nothing_is_sent(self):
+        """Only an open WebSocket takes frames."""
+        protocol = Open(self.transport)
+        for state in (WebSocketProtocol.STATE_CONNECTING, WebSocketProtocol.STATE_CLOSING):
+            protocol.state = state
+            direct.send(protocol, b"hello")
+        self.assertEqual((self.got(), self.waits), (b"", 0))
 
     def test_what_the_socket_does_not_take_is_left_to_twisted(self):
         """And what comes after it stands behind it."""
         pieces = [b"%07d\n" % number * 5000 for number in range(40)]
         for piece in pieces:
-            direct.send(self.transport, piece)
+            self.send(piece)
         self.assertGreater(self.waits, 0)
         data = self.got()
         while self.waits:
-            direct.send(self.transport, b"")
+            self.send(b"")
             self.transport.doWrite()
             data += self.got()
         self.assertEqual(data, b"".join(pieces))
@@ -58,11 +80,11 @@ class DirectTests(SynchronousTestCase):
         """It keeps that in another place."""
         pieces = [b"%07d\n" % number * 5000 for number in range(40)]
         for piece in pieces:
-            direct.send(self.transport, piece)
+            self.send(piece)
         self.transport.doWrite()
         self.assertEqual(self.transport._tempDataLen, 0)
         data = self.got()
-        direct.send(self.transport, b"last")
+        self.send(b"last")
         while self.waits:
             self.transport.doWrite()
             data += self.got()
@@ -71,7 +93,7 @@ class DirectTests(SynchronousTestCase):
     def test_behind_what_waits_nothing_overtakes(self):
         """Even where the socket would take it."""
         self.transport.write(b"first ")
-        direct.send(self.transport, b"second")
+        self.send(b"second")
         self.assertEqual(self.got(), b"")
         self.transport.doWrite()
         self.assertEqual(self.got(), b"first second")
@@ -79,7 +101,7 @@ class DirectTests(SynchronousTestCase):
     def test_a_lost_peer_is_no_error_here(self):
         """Twisted finds it, and tells the protocol in its own time."""
         self.theirs.close()
-        direct.send(self.transport, b"hello")
+        self.send(b"hello")
         self.assertEqual(self.waits, 5)
 
     def test_leaving_transports_are_left_to_twisted(self):
@@ -91,13 +113,13 @@ class DirectTests(SynchronousTestCase):
             self.transport._tempDataBuffer, self.transport._tempDataLen = [], 0
             written = []
             self.transport.write = written.append
-            direct.send(self.transport, b"hello")
+            self.send(b"hello")
             self.assertEqual((written, self.got()), ([b"hello"], b""), leave)
 
     def test_what_is_gone_is_left_to_twisted(self):
         """It has no socket any more, and takes what comes without a word."""
         self.transport.connectionLost(Failure(ConnectionDone()))
-        direct.send(self.transport, b"hello")
+        self.send(b"hello")
         self.assertEqual(self.waits, 0)
 
     def test_tls_is_left_to_tls(self):
@@ -105,12 +127,12 @@ class DirectTests(SynchronousTestCase):
         written = []
         self.transport.TLS = True
         self.transport.write = written.append
-        direct.send(self.transport, b"secret")
+        self.send(b"secret")
 
         # As wrappers do, it shows all that the transport below has.
         on_top = type("OnTop", (), {"__getattr__": lambda _, name: getattr(self.transport, name)})()
         self.transport.TLS = False
-        direct.send(on_top, b"secret")
+        self.send(b"secret", on_top)
         self.assertEqual((written, self.got()), ([b"secret", b"secret"], b""))
 
 
@@ -165,7 +187,7 @@ class UnsentTests(DirectTests):
         """Wherever Twisted keeps it; of another kind of transport nothing is."""
         self.assertEqual(direct.unsent(self.transport), 0)
         for _ in range(40):
-            direct.send(self.transport, b"x" * 40_000)
+            self.send(b"x" * 40_000)
         before = direct.unsent(self.transport)
         self.got()
         self.transport.doWrite()
