@@ -42,11 +42,10 @@ class Sending:
         is_for_all, count = batch.is_for_all, len(encoded)
         deliveries = 0
         for connection in connections:
-            if connection.is_choked:
-                self._subscribers.fall_behind(connection, batch.start, batch.stood)
-                continue
             try:
-                if is_for_all:
+                if connection.is_choked:
+                    self._subscribers.fall_behind(connection, batch.start, batch.stood)
+                elif is_for_all:
                     connection.transport.send(data)
                     deliveries += count
                 else:
