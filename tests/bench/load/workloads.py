@@ -100,6 +100,7 @@ WORKLOADS = (
         1000,
         window=64,
     ),
+    Workload("W5x", "the same with 10 000", per_message("W5x"), 10_000, 10_000, window=64),
     Workload(
         "W6",
         "1 000 users on one channel with an audience, each event for one of them, 64 in flight",
