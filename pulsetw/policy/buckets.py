@@ -93,8 +93,8 @@ class Buckets(Generic[K]):
     """A bucket for each key; only those that are not full need to be kept.
 
     Their number is bounded. Where all places are taken by buckets in use, newcomers share one; who leaves it for a
-    bucket of its own takes along what all of them owed, so that nobody gets more by changing. Where the clock goes back,
-    one that was forgotten as full may give its burst once more.
+    bucket of its own takes along what all of them owed, so that nobody gets more by changing. Where the clock goes
+    back, one that was forgotten as full may give its burst once more.
     """
 
     def __init__(self, rate: Rate, max_kept: int) -> None:
