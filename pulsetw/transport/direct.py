@@ -19,9 +19,8 @@ from twisted.internet.tcp import Server
 
 _OPEN = WebSocketProtocol.STATE_OPEN
 
-# Of a transport: each of them says, where it is true, that its socket is not to be written to now. One that is leaving
-# has a protocol that is not open any more.
-_HINDRANCES = ("TLS", "_tempDataLen", "dataBuffer")
+# Of a transport: each of them says, where it is true, that its socket is not to be written to now.
+_HINDRANCES = ("TLS", "_tempDataLen", "dataBuffer", "disconnecting", "_aborting", "_writeDisconnecting")
 
 
 def send(protocol: Any, data: bytes) -> None:
@@ -41,6 +40,9 @@ def send(protocol: Any, data: bytes) -> None:
         or transport.TLS
         or transport._tempDataLen
         or transport.dataBuffer
+        or transport.disconnecting
+        or transport._aborting
+        or transport._writeDisconnecting
     ):
         transport.write(data)
         return
@@ -82,6 +84,15 @@ def _problem_of(kind: type[Server]) -> str:
         transport.doWrite()
         if transport._tempDataLen or transport.dataBuffer or theirs.recv(2) != b"x":
             return "what was sent still shows"
+    for leave, sign in (
+        ("loseConnection", "disconnecting"),
+        ("loseWriteConnection", "_writeDisconnecting"),
+        ("abortConnection", "_aborting"),
+    ):
+        with _Pair(kind) as (transport, _):
+            getattr(transport, leave)()
+            if not getattr(transport, sign):
+                return f"{leave} does not show"
     return ""
 
 

@@ -104,14 +104,17 @@ class DirectTests(SynchronousTestCase):
         self.send(b"hello")
         self.assertEqual(self.waits, 5)
 
-    def test_what_somebody_else_has_ended_is_no_error(self):
-        """Whatever it does with what comes now: our own protocols are not open any more when they leave."""
+    def test_leaving_transports_are_left_to_twisted(self):
+        """Whatever they do with what comes now."""
         for leave in ("loseConnection", "loseWriteConnection", "abortConnection"):
             self.setUp()
+            self.transport.write(b"x")
             getattr(self.transport, leave)()
+            self.transport._tempDataBuffer, self.transport._tempDataLen = [], 0
+            written = []
+            self.transport.write = written.append
             self.send(b"hello")
-            self.transport.doWrite()
-            self.send(b"hello")
+            self.assertEqual((written, self.got()), ([b"hello"], b""), leave)
 
     def test_what_is_gone_is_left_to_twisted(self):
         """It has no socket any more, and takes what comes without a word."""
@@ -143,7 +146,7 @@ class WhyNotTests(SynchronousTestCase):
 
         class Lacking(Server):
             def __getattribute__(self, name):
-                if name == "dataBuffer":
+                if name == "_aborting":
                     raise AttributeError(name)
                 return super().__getattribute__(name)
 
@@ -155,14 +158,24 @@ class WhyNotTests(SynchronousTestCase):
             def doWrite(self):
                 pass
 
+        class Staying(Server):
+            def abortConnection(self):
+                pass
+
+        class Half(Server):
+            def loseWriteConnection(self):
+                pass
+
         class Failing(Server):
             def write(self, data):
                 raise RuntimeError("no more")
 
         for kind, problem in (
-            (Lacking, "its transports have no dataBuffer"),
+            (Lacking, "its transports have no _aborting"),
             (Hiding, "what waits to be sent does not show"),
             (Keeping, "what was sent still shows"),
+            (Staying, "abortConnection does not show"),
+            (Half, "loseWriteConnection does not show"),
             (type("Busy", (Server,), {"dataBuffer": b"x"}), "a new transport has something to send, or is leaving"),
             (Failing, "RuntimeError: no more"),
         ):
