@@ -17,6 +17,9 @@ from msgspec import Struct
 # owed, so that nothing adds up.
 _SLACK = 1e-6
 
+# So far the clock may go back, in seconds, without giving anybody a burst twice.
+_STEP_BACK_S = 60.0
+
 
 @frozen
 class Rate:
@@ -90,11 +93,10 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Buckets(Generic[K]):
-    """A bucket for each key; only those that are not full need to be kept.
+    """A bucket for each key; only those that are not full, or have not been for a minute, need to be kept.
 
     Their number is bounded. Where all places are taken by buckets in use, newcomers share one; who leaves it for a
-    bucket of its own takes along what all of them owed, so that nobody gets more by changing. Where the clock goes
-    back, one that was forgotten as full may give its burst once more.
+    bucket of its own takes along what all of them owed, so that nobody gets more by changing.
     """
 
     def __init__(self, rate: Rate, max_kept: int) -> None:
@@ -124,9 +126,12 @@ class Buckets(Generic[K]):
         return bucket.take(now, cost)
 
     def _new(self, key: K, now: float) -> Bucket:
-        # Two go where one comes, so that few stay that are not needed.
-        self._forget_full(now)
-        self._forget_full(now)
+        # Two go where one comes, so that few stay that are not needed. They would be full even if the clock went back a
+        # little from here; only where no other place is left one goes that is full just now.
+        self._forget_full(now - _STEP_BACK_S)
+        self._forget_full(now - _STEP_BACK_S)
+        if len(self._kept) >= self._max_kept:
+            self._forget_full(now)
         if len(self._kept) >= self._max_kept:
             return self._shared
         bucket = self._kept[key] = Bucket(self._rate, self._shared.tokens, self._shared.at)
