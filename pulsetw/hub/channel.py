@@ -96,7 +96,7 @@ class Channel:
     @property
     def is_wanted(self) -> bool:
         """Whether a publication is of use to anybody, now or later."""
-        return self.has_history or self._subscribers.count_at_end > 0 or bool(self._subscribers.behind)
+        return self.has_history or bool(self._subscribers)
 
     def __iter__(self) -> Iterator[Connection]:
         return iter(self._subscribers)

@@ -120,15 +120,13 @@ class Ring:
             if self._local or event.id in self._numbers:
                 self._look_for_first(item)
             self._numbers[event.id] = number
-        self._items.append(item)
-        self.bytes += item.size
+        self._append(item)
         return item
 
     def add_notice(self, notice: Notice) -> Item:
         """Appends a notice; after `epoch` and `branch` what stands before it is of a log that is no more."""
         item = Item(self.end, notice=notice)
-        self._items.append(item)
-        self.bytes += item.size
+        self._append(item)
         self._notices.append(item.number)
         if notice.begins_anew:
             self.base, self.floor = self.end, notice.end
@@ -192,7 +190,7 @@ class Ring:
     def encode(self, item: Item, wire: Wire) -> bytes:
         """The bytes of a publication."""
         encoded = item.encoded
-        for at in range(0, len(encoded), 2) if encoded else ():
+        for at in range(0, len(encoded), 2):
             if encoded[at] == wire.number:
                 known: bytes = encoded[at + 1]
                 return known
@@ -363,6 +361,10 @@ class Ring:
     def _turn(self) -> None:
         self.turns += 1
         self.reach = self.copies_top = self._local_top = 0
+
+    def _append(self, item: Item) -> None:
+        self._items.append(item)
+        self.bytes += item.size
 
     def _kill(self, item: Item) -> None:
         self._dead += not item.is_dead
