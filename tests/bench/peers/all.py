@@ -13,6 +13,7 @@ CONTENDERS = (
     LIMIT_JOINED,
     relay.WITH_HISTORY,
     relay.PLAIN,
+    relay.WORKERS,
     relay.PERSONAL,
     NCHAN,
     NCHAN_REDIS,

@@ -17,13 +17,13 @@ def _version() -> str:
     return f"pulsetw {__version__}"
 
 
-def _command(place: Place, history_size: int) -> Sequence[str]:
+def _command(place: Place, history_size: int, *more: str) -> Sequence[str]:
     rule = f'[auth]\nanonymous = "named"\n[channels."bench:*"]\nhistory_size = {history_size}\n'
     (place.folder / "relay.toml").write_text(rule)
     listen, admin = (f"tcp:{port}:interface=127.0.0.1" for port in (place.port, place.port + 1))
     twistd = str(Path(sys.executable).with_name("twistd"))
     broker = f"redis://127.0.0.1:{place.redis_port}/0"
-    words = ("--config", "relay.toml", "--listen", listen, "--admin", admin, "--broker", broker)
+    words = ("--config", "relay.toml", "--listen", listen, "--admin", admin, "--broker", broker, *more)
     return [twistd, "-n", "pulsetw", *words]
 
 
@@ -42,6 +42,15 @@ PLAIN = Contender(
     lambda place: _command(place, 0),
     _PATH,
     lambda: published(_NAME, event()),
+)
+WORKERS = Contender(
+    "pulsetw-workers",
+    "pulsetw, with history, two workers",
+    _version,
+    lambda place: _command(place, HISTORY_SIZE, "--workers", "2"),
+    _PATH,
+    lambda: appended(_NAME, event()),
+    only=("W1", "W1b", "W1x", "W3"),
 )
 PERSONAL = Contender(
     "pulsetw-personal",
